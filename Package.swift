@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What every target of ours is held to.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  // Every unsafe use carries the word `unsafe`, so that a review is a search.
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  // The two that turn the layering into compiler errors: a member is visible, and an import is
+  // re-exported, only where the file says so.
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+// The modules on the data path. Release builds let the optimiser look across their borders and
+// leave out the dynamic exclusivity checks (debug builds and tests keep them).
+let hot: [SwiftSetting] =
+  strict + [
+    .unsafeFlags(
+      ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
+      .when(configuration: .release))
+  ]
+
+let package = Package(
+  name: "galleon",
+  products: [
+    .executable(name: "galleon", targets: ["galleon"]),
+    .library(name: "GalleonClient", targets: ["GalleonClient"]),
+  ],
+  targets: [
+    // C shims and system libraries, nothing else.
+    .target(name: "CKernel"),
+    .target(name: "CChecksum", cSettings: [.unsafeFlags(["-O2"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // No file descriptor and no clock in these three.
+    .target(
+      name: "WireFormat", dependencies: ["CChecksum", "CLZ4", "CZstd"], swiftSettings: hot),
+    .target(name: "Counters", swiftSettings: hot),
+    .target(name: "BrokerCore", dependencies: ["WireFormat", "Counters"], swiftSettings: hot),
+
+    // The only module that makes system calls, and what stands on it.
+    .target(name: "LinuxIO", dependencies: ["CKernel"], swiftSettings: hot),
+    .target(
+      name: "BrokerServer",
+      dependencies: ["BrokerCore", "WireFormat", "Counters", "LinuxIO"], swiftSettings: hot),
+    .target(
+      name: "GalleonClient", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
+    .target(
+      name: "LoadKit", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
+    .executableTarget(
+      name: "galleon",
+      dependencies: ["BrokerServer", "GalleonClient", "LoadKit", "Counters", "WireFormat", "LinuxIO"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "hunt-demo",
+      dependencies: ["GalleonClient", "Counters", "WireFormat", "LinuxIO"],
+      path: "Sources/HuntDemo", exclude: ["Data"], swiftSettings: strict),
+
+    .executableTarget(
+      name: "peers", dependencies: ["LoadKit", "LinuxIO"], path: "Tools/peers",
+      swiftSettings: strict),
+
+    .testTarget(
+      name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: strict),
+    .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
+    .testTarget(
+      name: "BrokerCoreTests", dependencies: ["BrokerCore", "WireFormat", "Counters"],
+      swiftSettings: strict),
+    .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: strict),
+    .testTarget(
+      name: "GalleonClientTests", dependencies: ["GalleonClient", "WireFormat", "LinuxIO"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["GalleonClient", "LinuxIO"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,1 @@
+@main struct HuntDemo { static func main() {} }

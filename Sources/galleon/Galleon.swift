@@ -1,0 +1,1 @@
+@main struct Galleon { static func main() {} }

@@ -1,0 +1,1 @@
+@main struct Peers { static func main() {} }
