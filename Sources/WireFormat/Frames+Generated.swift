@@ -1,0 +1,1807 @@
+// Generated from Protocol/frames.json by Tools/wiregen. Not to be edited.
+
+/// What the two sides of a connection must agree on before anything else.
+public enum ProtocolVersion {
+  /// The highest version that this module speaks.
+  public static var version: UInt16 { 1 }
+  /// The lowest version that this module speaks.
+  public static var versionMin: UInt16 { 1 }
+  /// The first four bytes of a HELLO's body.
+  public static var magic: UInt32 { 0x4E4F_4C47 }
+  /// TCP port of a broker that is not told one.
+  public static var defaultPort: UInt16 { 4747 }
+}
+
+/// Numbers that bound what a peer may send; the reason stands beside each.
+public enum WireLimits {
+  /// A stranger gets no more of the broker's memory than a HELLO with a long name needs. In bytes.
+  public static var frameLengthMaxBeforeWelcome: Int { 8192 }
+  /// Default largest frame: a few batches of the default largest size, and a bound for a session
+  /// that sends half a frame. In bytes.
+  public static var frameLengthMax: Int { 262_144 }
+  /// Default largest decoded size of a batch's records. In bytes.
+  public static var batchBytesMax: Int { 65_536 }
+  /// The most that an operator may raise batchBytesMax to. In bytes.
+  public static var batchBytesCeiling: Int { 1_048_576 }
+  /// A DELIVER frame grows to about this size where batches allow, so that a control frame never
+  /// waits for more. In bytes.
+  public static var deliverTargetBytes: Int { 16_384 }
+  /// Charged for each event beside its decoded bytes: what a receiver spends on an event of no
+  /// size.
+  public static var eventCharge: Int { 32 }
+  /// Longest name or pattern. In bytes.
+  public static var topicNameBytesMax: Int { 255 }
+  /// Most tokens of a name or pattern; matching cost is bounded by it.
+  public static var topicTokensMax: Int { 32 }
+  /// Longest key. In bytes.
+  public static var keyBytesMax: Int { 1024 }
+  /// Most headers of an event.
+  public static var headersMax: Int { 64 }
+  /// Longest name of a header. In bytes.
+  public static var headerNameBytesMax: Int { 128 }
+  /// Longest client name. In bytes.
+  public static var clientNameBytesMax: Int { 64 }
+  /// Longest text of CLOSE and ERROR. In bytes.
+  public static var textBytesMax: Int { 256 }
+  /// Largest piece of counters in one answer. In bytes.
+  public static var statsPageBytesMax: Int { 65_536 }
+  /// Default subscriptions of one session.
+  public static var subscriptionsPerSessionMax: Int { 1024 }
+  /// Default publishers of one session.
+  public static var publishersPerSessionMax: Int { 1024 }
+  /// Default heartbeat interval. In milliseconds.
+  public static var heartbeatMs: Int { 15_000 }
+  /// Shortest heartbeat interval a client may ask for. In milliseconds.
+  public static var heartbeatMsMin: Int { 1000 }
+  /// Longest heartbeat interval a client may ask for. In milliseconds.
+  public static var heartbeatMsMax: Int { 300_000 }
+  /// How long a stranger may take to say HELLO. In milliseconds.
+  public static var handshakeTimeoutMs: Int { 5000 }
+  /// Largest weight of a subscription.
+  public static var weightMax: Int { 16 }
+}
+
+/// Which frame; the fifth byte of every frame.
+public enum FrameType: UInt8, CaseIterable, Sendable {
+  /// The first frame of a client.
+  case hello = 0x01
+  /// The broker's answer to HELLO; the session is open.
+  case welcome = 0x02
+  /// Are you there? Answered with PONG at once.
+  case ping = 0x03
+  /// The answer to PING.
+  case pong = 0x04
+  /// The last frame of a session. The sender closes its side after it.
+  case close = 0x05
+  /// A request was refused. The session goes on.
+  case error = 0x06
+  /// Opens a publisher on a topic; ref is the number the client gives it.
+  case openTopic = 0x10
+  /// The publisher is open.
+  case topic = 0x11
+  /// A run of one or more batches for the publisher's topic.
+  case publish = 0x12
+  /// All events of the publisher up to and with through are accepted. Cumulative.
+  case ack = 0x13
+  /// What the publisher may have sent in all since it was opened.
+  case publishCredit = 0x14
+  /// Closes the publisher. What it published before stays published.
+  case closeTopic = 0x15
+  /// The publisher is closed; every event before CLOSE_TOPIC is accepted, and ACKs that were due
+  /// have been sent.
+  case topicClosed = 0x16
+  /// Opens a subscription; ref is the number the client gives it.
+  case subscribe = 0x20
+  /// The subscription is open; every event published from now on to a topic it matches counts.
+  case subscribed = 0x21
+  /// Closes the subscription.
+  case unsubscribe = 0x22
+  /// The subscription is closed, and nothing of it follows. Its closing account: matched =
+  /// delivered + dropped + expired + closed.
+  case unsubscribed = 0x23
+  /// What the subscription may have been delivered in all since it was opened.
+  case credit = 0x24
+  /// A run of one or more batches of one topic, in the topic's order, with no gap between them.
+  case deliver = 0x25
+  /// Events that matched and will not be delivered, at their place in the order.
+  case gap = 0x26
+  /// Names a topic id, before the first DELIVER or GAP of the session that uses it. May be
+  /// repeated.
+  case topicInfo = 0x27
+  /// From a client: the answer to a request that carried a reply address. From the broker: such an
+  /// answer, for this session. One batch of one event, not compressed. If the address is gone the
+  /// client hears ERROR noReceiver with its correlation.
+  case reply = 0x30
+  /// Asks for a piece of the counters; their layout is in counters.md.
+  case stats = 0x31
+  /// A piece of the counters.
+  case statsPage = 0x32
+}
+
+/// Who may send a frame.
+public enum FrameSender: UInt8, Sendable {
+  case client, broker, both
+}
+
+extension FrameType {
+  /// Who may send it; the other side's is `wrongDirection`.
+  public var sender: FrameSender {
+    switch self {
+    case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats:
+      .client
+    case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
+      .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
+      .broker
+    case .ping, .pong, .close, .reply:
+      .both
+    }
+  }
+
+  /// Whether it may come before WELCOME.
+  public var isAllowedBeforeWelcome: Bool {
+    switch self {
+    case .hello, .close:
+      true
+    default:
+      false
+    }
+  }
+
+  /// The frame's name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .hello: "HELLO"
+    case .welcome: "WELCOME"
+    case .ping: "PING"
+    case .pong: "PONG"
+    case .close: "CLOSE"
+    case .error: "ERROR"
+    case .openTopic: "OPEN_TOPIC"
+    case .topic: "TOPIC"
+    case .publish: "PUBLISH"
+    case .ack: "ACK"
+    case .publishCredit: "PUBLISH_CREDIT"
+    case .closeTopic: "CLOSE_TOPIC"
+    case .topicClosed: "TOPIC_CLOSED"
+    case .subscribe: "SUBSCRIBE"
+    case .subscribed: "SUBSCRIBED"
+    case .unsubscribe: "UNSUBSCRIBE"
+    case .unsubscribed: "UNSUBSCRIBED"
+    case .credit: "CREDIT"
+    case .deliver: "DELIVER"
+    case .gap: "GAP"
+    case .topicInfo: "TOPIC_INFO"
+    case .reply: "REPLY"
+    case .stats: "STATS"
+    case .statsPage: "STATS_PAGE"
+    }
+  }
+}
+
+/// How the records of a batch are compressed.
+public enum Codec: UInt8, CaseIterable, Sendable {
+  /// Records as they are.
+  case none = 0
+  /// One LZ4 block (not the LZ4 frame format).
+  case lz4 = 1
+  /// One Zstandard frame.
+  case zstd = 2
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .none: "none"
+    case .lz4: "lz4"
+    case .zstd: "zstd"
+    }
+  }
+}
+
+/// What happens to a subscription that falls behind.
+public enum Policy: UInt8, CaseIterable, Sendable {
+  /// It waits at its cursor; only a ring that ran over it costs it events, as a GAP.
+  case lossless = 0
+  /// Beyond its lag bounds the oldest events are dropped, as a GAP.
+  case dropOldest = 1
+  /// Only the newest event of each key. Reserved: answered with notSupported in this version.
+  case latest = 2
+  /// Every n-th event. Reserved: answered with notSupported in this version.
+  case sample = 3
+  /// Beyond its lag bounds the session ends with slowSubscriber.
+  case disconnect = 4
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .lossless: "lossless"
+    case .dropOldest: "drop-oldest"
+    case .latest: "latest"
+    case .sample: "sample"
+    case .disconnect: "disconnect"
+    }
+  }
+}
+
+/// Where a subscription starts in a topic that exists when it subscribes. A topic created later is
+/// delivered from its first event.
+public enum Start: UInt8, CaseIterable, Sendable {
+  /// With the next event.
+  case latest = 0
+  /// With the oldest event that the ring still holds.
+  case earliest = 1
+  /// With the sequence in start_value; what the ring no longer holds is a GAP.
+  case sequence = 2
+  /// With the first batch whose broker time is at or after start_value, in nanoseconds since the
+  /// Unix epoch.
+  case time = 3
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .latest: "latest"
+    case .earliest: "earliest"
+    case .sequence: "sequence"
+    case .time: "time"
+    }
+  }
+}
+
+/// What OPEN_TOPIC does about a topic that is there or is not.
+public enum OpenMode: UInt8, CaseIterable, Sendable {
+  /// Create the topic with the options given, or open it as it is.
+  case openOrCreate = 0
+  /// Only open; else topicNotFound.
+  case mustExist = 1
+  /// Only create; else topicExists.
+  case mustCreate = 2
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .openOrCreate: "openOrCreate"
+    case .mustExist: "mustExist"
+    case .mustCreate: "mustCreate"
+    }
+  }
+}
+
+/// What an acknowledgement promises.
+public enum AckLevel: UInt8, CaseIterable, Sendable {
+  /// No acknowledgements are sent.
+  case none = 0
+  /// The events are in the topic's ring, in their place in its order, in the broker's memory.
+  case accepted = 1
+  /// Reserved: the events are on stable storage. Answered with notSupported in this version.
+  case persisted = 2
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .none: "none"
+    case .accepted: "accepted"
+    case .persisted: "persisted"
+    }
+  }
+}
+
+/// Why events that matched a subscription were not delivered.
+public enum GapCause: UInt8, CaseIterable, Sendable {
+  /// More than one of the causes below.
+  case several = 0
+  /// The topic's retention or the memory ceiling took the events before the subscription did.
+  case ringOverrun = 1
+  /// The subscription's own lag bounds, with policy drop-oldest.
+  case dropOldest = 2
+  /// The batch's time to live was over before the subscription took it.
+  case expired = 3
+  /// The subscription held back the publishers of a block topic for longer than the topic allows.
+  case blockTimeout = 4
+  /// The batch could not be decoded to the count and size that its header states.
+  case corrupt = 5
+  /// The subscription asked to start at a sequence that the ring no longer held.
+  case notRetained = 6
+  /// The topic's sequence space began anew; how many events were missed cannot be known, and count
+  /// is 0.
+  case newEpoch = 7
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .several: "several"
+    case .ringOverrun: "ringOverrun"
+    case .dropOldest: "dropOldest"
+    case .expired: "expired"
+    case .blockTimeout: "blockTimeout"
+    case .corrupt: "corrupt"
+    case .notRetained: "notRetained"
+    case .newEpoch: "newEpoch"
+    }
+  }
+}
+
+/// Options of a topic.
+public struct TopicOptions: OptionSet, Sendable {
+  public var rawValue: UInt8
+
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Every event of the topic must have a key.
+  public static var keyed: TopicOptions { TopicOptions(rawValue: 1) }
+  /// Publishers need credit and wait for the topic's lossless subscriptions.
+  public static var block: TopicOptions { TopicOptions(rawValue: 2) }
+  /// Every flag that is defined; other bits are not.
+  public static var all: TopicOptions { TopicOptions(rawValue: 3) }
+}
+
+/// A set of codecs: bit n stands for the codec numbered n. Bit 0 (none) is always understood.
+public struct CodecSet: OptionSet, Sendable {
+  public var rawValue: UInt32
+
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// LZ4 blocks.
+  public static var lz4: CodecSet { CodecSet(rawValue: 2) }
+  /// Zstandard frames.
+  public static var zstd: CodecSet { CodecSet(rawValue: 4) }
+  /// Every flag that is defined; other bits are not.
+  public static var all: CodecSet { CodecSet(rawValue: 6) }
+}
+
+/// The top byte of a record's first word.
+public struct RecordFlags: OptionSet, Sendable {
+  public var rawValue: UInt8
+
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// The record has a key.
+  public static var key: RecordFlags { RecordFlags(rawValue: 1) }
+  /// The record has headers.
+  public static var headers: RecordFlags { RecordFlags(rawValue: 2) }
+  /// The record has a reply address.
+  public static var replyTo: RecordFlags { RecordFlags(rawValue: 4) }
+  /// The record deletes its key; its payload is empty.
+  public static var tombstone: RecordFlags { RecordFlags(rawValue: 8) }
+  /// Every flag that is defined; other bits are not.
+  public static var all: RecordFlags { RecordFlags(rawValue: 15) }
+}
+
+/// Why a session ended.
+public enum CloseReason: UInt16, CaseIterable, Sendable {
+  /// The client sent CLOSE.
+  case clientClosed = 1
+  /// The client ended the connection without CLOSE.
+  case disconnected = 2
+  /// The connection broke.
+  case connectionReset = 3
+  /// The broker is shutting down.
+  case draining = 4
+  /// No HELLO came in time.
+  case handshakeTimeout = 5
+  /// Nothing came for two and a half heartbeat intervals.
+  case heartbeatTimeout = 6
+  /// HELLO does not start with the magic number: not a Galleon client.
+  case badMagic = 7
+  /// No protocol version is spoken by both sides.
+  case unsupportedVersion = 8
+  /// A frame other than HELLO or CLOSE came before WELCOME.
+  case handshakeRequired = 9
+  /// A second HELLO.
+  case duplicateHello = 10
+  /// A frame's length is over the limit.
+  case frameTooLarge = 11
+  /// A frame's length is less than the header's 12.
+  case frameTooShort = 12
+  /// A frame's body is cut, has bytes left over, or has a field outside its range.
+  case malformedFrame = 13
+  /// A frame of an unknown type, not marked as ignorable.
+  case unknownFrame = 14
+  /// A frame that only the other side may send.
+  case wrongDirection = 15
+  /// A batch whose lengths, counts or records contradict each other.
+  case malformedBatch = 16
+  /// A batch whose CRC32C is wrong.
+  case checksumMismatch = 17
+  /// A batch whose decoded size is over the limit.
+  case batchTooLarge = 18
+  /// A batch compressed with a codec that the session has not agreed on.
+  case codecNotNegotiated = 19
+  /// PUBLISH for a publisher that is not open.
+  case unknownPublisher = 20
+  /// A batch does not continue its publisher's sequence.
+  case publisherSequence = 21
+  /// More was published to a block topic than its credit allows.
+  case publishCreditExceeded = 22
+  /// An event without a key on a keyed topic.
+  case keyRequired = 23
+  /// The memory for frames that have not arrived whole is used up.
+  case inputMemory = 24
+  /// The memory for frames cut by full sockets is used up; this session was stalled longest.
+  case outputMemory = 25
+  /// The client does not read, and answers for it pile up.
+  case controlOverflow = 26
+  /// A subscription with policy disconnect fell too far behind.
+  case slowSubscriber = 27
+  /// The broker's limit of connections is reached.
+  case tooManyConnections = 28
+  /// The memory for the places of lagging subscriptions is used up.
+  case cursorMemory = 29
+  /// The client broke a rule that has no name of its own; the text says which.
+  case protocolViolation = 30
+
+  /// Whether the same attempt may succeed later.
+  public var retryable: Bool {
+    switch self {
+    case .clientClosed, .disconnected, .connectionReset, .draining, .handshakeTimeout,
+      .heartbeatTimeout, .inputMemory, .outputMemory, .controlOverflow, .slowSubscriber,
+      .tooManyConnections, .cursorMemory:
+      true
+    default:
+      false
+    }
+  }
+
+  /// A sentence for people.
+  public var about: StaticString {
+    switch self {
+    case .clientClosed: "The client sent CLOSE."
+    case .disconnected: "The client ended the connection without CLOSE."
+    case .connectionReset: "The connection broke."
+    case .draining: "The broker is shutting down."
+    case .handshakeTimeout: "No HELLO came in time."
+    case .heartbeatTimeout: "Nothing came for two and a half heartbeat intervals."
+    case .badMagic: "HELLO does not start with the magic number: not a Galleon client."
+    case .unsupportedVersion: "No protocol version is spoken by both sides."
+    case .handshakeRequired: "A frame other than HELLO or CLOSE came before WELCOME."
+    case .duplicateHello: "A second HELLO."
+    case .frameTooLarge: "A frame's length is over the limit."
+    case .frameTooShort: "A frame's length is less than the header's 12."
+    case .malformedFrame:
+      "A frame's body is cut, has bytes left over, or has a field outside its range."
+    case .unknownFrame: "A frame of an unknown type, not marked as ignorable."
+    case .wrongDirection: "A frame that only the other side may send."
+    case .malformedBatch: "A batch whose lengths, counts or records contradict each other."
+    case .checksumMismatch: "A batch whose CRC32C is wrong."
+    case .batchTooLarge: "A batch whose decoded size is over the limit."
+    case .codecNotNegotiated: "A batch compressed with a codec that the session has not agreed on."
+    case .unknownPublisher: "PUBLISH for a publisher that is not open."
+    case .publisherSequence: "A batch does not continue its publisher's sequence."
+    case .publishCreditExceeded: "More was published to a block topic than its credit allows."
+    case .keyRequired: "An event without a key on a keyed topic."
+    case .inputMemory: "The memory for frames that have not arrived whole is used up."
+    case .outputMemory:
+      "The memory for frames cut by full sockets is used up; this session was stalled longest."
+    case .controlOverflow: "The client does not read, and answers for it pile up."
+    case .slowSubscriber: "A subscription with policy disconnect fell too far behind."
+    case .tooManyConnections: "The broker's limit of connections is reached."
+    case .cursorMemory: "The memory for the places of lagging subscriptions is used up."
+    case .protocolViolation:
+      "The client broke a rule that has no name of its own; the text says which."
+    }
+  }
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .clientClosed: "clientClosed"
+    case .disconnected: "disconnected"
+    case .connectionReset: "connectionReset"
+    case .draining: "draining"
+    case .handshakeTimeout: "handshakeTimeout"
+    case .heartbeatTimeout: "heartbeatTimeout"
+    case .badMagic: "badMagic"
+    case .unsupportedVersion: "unsupportedVersion"
+    case .handshakeRequired: "handshakeRequired"
+    case .duplicateHello: "duplicateHello"
+    case .frameTooLarge: "frameTooLarge"
+    case .frameTooShort: "frameTooShort"
+    case .malformedFrame: "malformedFrame"
+    case .unknownFrame: "unknownFrame"
+    case .wrongDirection: "wrongDirection"
+    case .malformedBatch: "malformedBatch"
+    case .checksumMismatch: "checksumMismatch"
+    case .batchTooLarge: "batchTooLarge"
+    case .codecNotNegotiated: "codecNotNegotiated"
+    case .unknownPublisher: "unknownPublisher"
+    case .publisherSequence: "publisherSequence"
+    case .publishCreditExceeded: "publishCreditExceeded"
+    case .keyRequired: "keyRequired"
+    case .inputMemory: "inputMemory"
+    case .outputMemory: "outputMemory"
+    case .controlOverflow: "controlOverflow"
+    case .slowSubscriber: "slowSubscriber"
+    case .tooManyConnections: "tooManyConnections"
+    case .cursorMemory: "cursorMemory"
+    case .protocolViolation: "protocolViolation"
+    }
+  }
+}
+
+/// Why a request was refused; the session goes on.
+public enum ErrorCode: UInt16, CaseIterable, Sendable {
+  /// Not a topic's name.
+  case invalidTopicName = 100
+  /// Not a pattern.
+  case invalidPattern = 101
+  /// The topic must exist and does not.
+  case topicNotFound = 102
+  /// The topic must be new and is not.
+  case topicExists = 103
+  /// A field's value is not among those that are defined.
+  case invalidOption = 104
+  /// Defined, but not in this version of the broker.
+  case notSupported = 105
+  /// The broker's limit of topics is reached.
+  case tooManyTopics = 106
+  /// The session's or the broker's limit of subscriptions is reached.
+  case tooManySubscriptions = 107
+  /// The session's or the broker's limit of publishers is reached.
+  case tooManyPublishers = 108
+  /// The number is in use by another subscription or publisher of this session.
+  case duplicateRef = 109
+  /// No subscription or publisher of this session has this number.
+  case unknownRef = 110
+  /// The session that asked is gone, or has too many replies waiting.
+  case noReceiver = 111
+  /// The broker's memory ceiling leaves no room for it.
+  case memoryExhausted = 112
+  /// The broker is draining.
+  case shuttingDown = 113
+
+  /// Whether the same attempt may succeed later.
+  public var retryable: Bool {
+    switch self {
+    case .topicNotFound, .tooManyTopics, .tooManySubscriptions, .tooManyPublishers,
+      .memoryExhausted, .shuttingDown:
+      true
+    default:
+      false
+    }
+  }
+
+  /// A sentence for people.
+  public var about: StaticString {
+    switch self {
+    case .invalidTopicName: "Not a topic's name."
+    case .invalidPattern: "Not a pattern."
+    case .topicNotFound: "The topic must exist and does not."
+    case .topicExists: "The topic must be new and is not."
+    case .invalidOption: "A field's value is not among those that are defined."
+    case .notSupported: "Defined, but not in this version of the broker."
+    case .tooManyTopics: "The broker's limit of topics is reached."
+    case .tooManySubscriptions: "The session's or the broker's limit of subscriptions is reached."
+    case .tooManyPublishers: "The session's or the broker's limit of publishers is reached."
+    case .duplicateRef: "The number is in use by another subscription or publisher of this session."
+    case .unknownRef: "No subscription or publisher of this session has this number."
+    case .noReceiver: "The session that asked is gone, or has too many replies waiting."
+    case .memoryExhausted: "The broker's memory ceiling leaves no room for it."
+    case .shuttingDown: "The broker is draining."
+    }
+  }
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .invalidTopicName: "invalidTopicName"
+    case .invalidPattern: "invalidPattern"
+    case .topicNotFound: "topicNotFound"
+    case .topicExists: "topicExists"
+    case .invalidOption: "invalidOption"
+    case .notSupported: "notSupported"
+    case .tooManyTopics: "tooManyTopics"
+    case .tooManySubscriptions: "tooManySubscriptions"
+    case .tooManyPublishers: "tooManyPublishers"
+    case .duplicateRef: "duplicateRef"
+    case .unknownRef: "unknownRef"
+    case .noReceiver: "noReceiver"
+    case .memoryExhausted: "memoryExhausted"
+    case .shuttingDown: "shuttingDown"
+    }
+  }
+}
+
+/// The batch header. The bytes from 8 to 39 are stamped by the broker and lie outside the checksum;
+/// a publisher sends them as 0. Offsets from its start.
+public enum BatchField {
+  /// Bytes of the header.
+  public static var size: Int { 72 }
+  /// Where the bytes that the checksum covers begin.
+  public static var checksumFrom: Int { 40 }
+  /// Bytes of the batch with this header, without padding.
+  public static var length: Int { 0 }
+  /// CRC32C of the bytes from 40 to length.
+  public static var crc32c: Int { 4 }
+  /// Topic sequence of the first event.
+  public static var sequence: Int { 8 }
+  /// When the broker accepted the batch. In nanoseconds since the Unix epoch.
+  public static var time: Int { 16 }
+  /// Charged bytes of all events of the topic before this batch. In charged bytes.
+  public static var bytesBefore: Int { 24 }
+  /// The topic's id.
+  public static var topic: Int { 32 }
+  /// Number of events, 1 or more.
+  public static var count: Int { 40 }
+  /// Size of the records when decoded. In bytes.
+  public static var decodedLength: Int { 44 }
+  /// Codec.
+  public static var codec: Int { 48 }
+  /// Time to live from the broker's time; 0 for none. In milliseconds.
+  public static var ttlMs: Int { 52 }
+  /// The publisher's clock when the first event was published. In nanoseconds since the Unix epoch.
+  public static var publishTime: Int { 56 }
+  /// The publisher's own number of the first event: 1 or more for its first, then without a gap.
+  public static var publisherSequence: Int { 64 }
+}
+
+/// HELLO: The first frame of a client.
+public struct Hello: Equatable, Sendable {
+  public static var type: FrameType { .hello }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 40 }
+
+  /// The protocol's magic number, the bytes G L O N.
+  public var magic: UInt32
+  /// Lowest protocol version the client speaks.
+  public var versionMin: UInt16
+  /// Highest protocol version the client speaks.
+  public var versionMax: UInt16
+  /// CodecSet that the client can decode.
+  public var codecs: CodecSet
+  /// Largest frame, in length's terms, that the client accepts, or 0 for the broker's own limit. At
+  /// least batch_bytes_max plus 128, else invalidOption closes the session as malformedFrame.
+  public var frameLengthMax: UInt32
+  /// Heartbeat interval that the client wishes; 0 for the broker's default. In milliseconds.
+  public var heartbeatMs: UInt32
+  /// 0 in this version; unknown bits are ignored.
+  public var features: UInt32
+  /// What operators see this client as.
+  public var clientName: String
+
+  public init(
+    magic: UInt32, versionMin: UInt16, versionMax: UInt16, codecs: CodecSet,
+    frameLengthMax: UInt32 = 0, heartbeatMs: UInt32 = 0, features: UInt32 = 0, clientName: String
+  ) {
+    self.magic = magic
+    self.versionMin = versionMin
+    self.versionMax = versionMax
+    self.codecs = codecs
+    self.frameLengthMax = frameLengthMax
+    self.heartbeatMs = heartbeatMs
+    self.features = features
+    self.clientName = clientName
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(24)
+    magic = reader.loadUInt32(at)
+    versionMin = reader.loadUInt16(at + 4)
+    versionMax = reader.loadUInt16(at + 6)
+    codecs = CodecSet(rawValue: reader.loadUInt32(at + 8))
+    frameLengthMax = reader.loadUInt32(at + 12)
+    heartbeatMs = reader.loadUInt32(at + 16)
+    features = reader.loadUInt32(at + 20)
+    clientName = try reader.string16(max: 64)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(magic)
+    writer.append(versionMin)
+    writer.append(versionMax)
+    writer.append(codecs.rawValue)
+    writer.append(frameLengthMax)
+    writer.append(heartbeatMs)
+    writer.append(features)
+    writer.append(string16: clientName, max: 64, clip: true)
+    return writer.endFrame()
+  }
+}
+
+/// WELCOME: The broker's answer to HELLO; the session is open.
+public struct Welcome: Equatable, Sendable {
+  public static var type: FrameType { .welcome }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 80 }
+
+  /// Protocol version of this session.
+  public var version: UInt16
+  /// CodecSet for both directions: what both sides have.
+  public var codecs: CodecSet
+  /// Largest frame, in length's terms, that the broker accepts. In bytes.
+  public var frameLengthMax: UInt32
+  /// Largest decoded size of a batch's records. In bytes.
+  public var batchBytesMax: UInt32
+  /// Heartbeat interval of this session, for both sides. In milliseconds.
+  public var heartbeatMs: UInt32
+  /// Subscriptions that one session may have.
+  public var subscriptionsMax: UInt32
+  /// Publishers that one session may have.
+  public var publishersMax: UInt32
+  /// 0 in this version.
+  public var features: UInt32
+  /// Identity of this run of the broker. Topic ids and sequences of memory topics mean nothing
+  /// under another one.
+  public var instance: UInt64
+  /// Identity of this session within the instance.
+  public var session: UInt64
+  /// Address to which replies to this session's requests are sent.
+  public var inbox: UInt64
+  /// The broker's clock when it answered. In nanoseconds since the Unix epoch.
+  public var time: UInt64
+  /// Name and version of the broker.
+  public var brokerName: String
+
+  public init(
+    version: UInt16, codecs: CodecSet, frameLengthMax: UInt32, batchBytesMax: UInt32,
+    heartbeatMs: UInt32, subscriptionsMax: UInt32, publishersMax: UInt32, features: UInt32 = 0,
+    instance: UInt64, session: UInt64, inbox: UInt64, time: UInt64, brokerName: String
+  ) {
+    self.version = version
+    self.codecs = codecs
+    self.frameLengthMax = frameLengthMax
+    self.batchBytesMax = batchBytesMax
+    self.heartbeatMs = heartbeatMs
+    self.subscriptionsMax = subscriptionsMax
+    self.publishersMax = publishersMax
+    self.features = features
+    self.instance = instance
+    self.session = session
+    self.inbox = inbox
+    self.time = time
+    self.brokerName = brokerName
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(64)
+    version = reader.loadUInt16(at)
+    codecs = CodecSet(rawValue: reader.loadUInt32(at + 4))
+    frameLengthMax = reader.loadUInt32(at + 8)
+    batchBytesMax = reader.loadUInt32(at + 12)
+    heartbeatMs = reader.loadUInt32(at + 16)
+    subscriptionsMax = reader.loadUInt32(at + 20)
+    publishersMax = reader.loadUInt32(at + 24)
+    features = reader.loadUInt32(at + 28)
+    instance = reader.loadUInt64(at + 32)
+    session = reader.loadUInt64(at + 40)
+    inbox = reader.loadUInt64(at + 48)
+    time = reader.loadUInt64(at + 56)
+    brokerName = try reader.string16(max: 64)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(version)
+    writer.append(0 as UInt16)
+    writer.append(codecs.rawValue)
+    writer.append(frameLengthMax)
+    writer.append(batchBytesMax)
+    writer.append(heartbeatMs)
+    writer.append(subscriptionsMax)
+    writer.append(publishersMax)
+    writer.append(features)
+    writer.append(instance)
+    writer.append(session)
+    writer.append(inbox)
+    writer.append(time)
+    writer.append(string16: brokerName, max: 64, clip: true)
+    return writer.endFrame()
+  }
+}
+
+/// PING: Are you there? Answered with PONG at once.
+public struct Ping: Equatable, Sendable {
+  public static var type: FrameType { .ping }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 24 }
+
+  /// The sender's own clock, any origin. In nanoseconds.
+  public var time: UInt64
+
+  public init(time: UInt64) {
+    self.time = time
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    time = reader.loadUInt64(at)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(time)
+    return writer.endFrame()
+  }
+}
+
+/// PONG: The answer to PING.
+public struct Pong: Equatable, Sendable {
+  public static var type: FrameType { .pong }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 24 }
+
+  /// The time of the PING, unchanged. In nanoseconds.
+  public var time: UInt64
+
+  public init(time: UInt64) {
+    self.time = time
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    time = reader.loadUInt64(at)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(time)
+    return writer.endFrame()
+  }
+}
+
+/// CLOSE: The last frame of a session. The sender closes its side after it.
+public struct Close: Equatable, Sendable {
+  public static var type: FrameType { .close }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 28 }
+
+  /// A close reason.
+  public var reasonRaw: UInt16
+  /// 1 where the same client may try again, else 0.
+  public var retryable: Bool
+  /// Not before this time. In milliseconds.
+  public var retryAfterMs: UInt32
+  /// Add a random time up to this, so that not all clients return at once. In milliseconds.
+  public var spreadMs: UInt32
+  /// A sentence for people.
+  public var text: String
+
+  /// Nil where the number that was received is not defined.
+  public var reason: CloseReason? { CloseReason(rawValue: reasonRaw) }
+
+  public init(
+    reason: CloseReason, retryable: Bool, retryAfterMs: UInt32 = 0, spreadMs: UInt32 = 0,
+    text: String
+  ) {
+    self.reasonRaw = reason.rawValue
+    self.retryable = retryable
+    self.retryAfterMs = retryAfterMs
+    self.spreadMs = spreadMs
+    self.text = text
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(12)
+    reasonRaw = reader.loadUInt16(at)
+    retryable = try reader.loadBool(at + 2)
+    retryAfterMs = reader.loadUInt32(at + 4)
+    spreadMs = reader.loadUInt32(at + 8)
+    text = try reader.string16(max: 256)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(reasonRaw)
+    writer.append(retryable ? 1 : 0 as UInt8)
+    writer.append(0 as UInt8)
+    writer.append(retryAfterMs)
+    writer.append(spreadMs)
+    writer.append(string16: text, max: 256, clip: true)
+    return writer.endFrame()
+  }
+}
+
+/// ERROR: A request was refused. The session goes on.
+public struct ErrorFrame: Equatable, Sendable {
+  public static var type: FrameType { .error }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 20 }
+
+  /// An error code.
+  public var codeRaw: UInt16
+  /// 1 where the same request may succeed later, else 0.
+  public var retryable: Bool
+  /// A sentence for people.
+  public var text: String
+
+  /// Nil where the number that was received is not defined.
+  public var code: ErrorCode? { ErrorCode(rawValue: codeRaw) }
+
+  public init(code: ErrorCode, retryable: Bool, text: String) {
+    self.codeRaw = code.rawValue
+    self.retryable = retryable
+    self.text = text
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(4)
+    codeRaw = reader.loadUInt16(at)
+    retryable = try reader.loadBool(at + 2)
+    text = try reader.string16(max: 256)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(codeRaw)
+    writer.append(retryable ? 1 : 0 as UInt8)
+    writer.append(0 as UInt8)
+    writer.append(string16: text, max: 256, clip: true)
+    return writer.endFrame()
+  }
+}
+
+/// OPEN_TOPIC: Opens a publisher on a topic; ref is the number the client gives it.
+public struct OpenTopic: Equatable, Sendable {
+  public static var type: FrameType { .openTopic }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 48 }
+
+  /// OpenMode.
+  public var modeRaw: UInt8
+  /// TopicOptions, where the topic is created.
+  public var options: TopicOptions
+  /// AckLevel for this publisher.
+  public var ackLevelRaw: UInt8
+  /// How long a subscription may hold back publishers of a block topic; 0 for the broker's default.
+  /// In milliseconds.
+  public var blockTimeoutMs: UInt32
+  /// Events the ring keeps; 0 for no bound of this kind.
+  public var retentionEvents: UInt64
+  /// Bytes the ring keeps; 0 for the broker's default. In bytes.
+  public var retentionBytes: UInt64
+  /// Age up to which the ring keeps events; 0 for no bound of this kind. In milliseconds.
+  public var retentionMs: UInt64
+  /// The topic's name.
+  public var topic: String
+
+  /// Nil where the number that was received is not defined.
+  public var mode: OpenMode? { OpenMode(rawValue: modeRaw) }
+
+  /// Nil where the number that was received is not defined.
+  public var ackLevel: AckLevel? { AckLevel(rawValue: ackLevelRaw) }
+
+  public init(
+    mode: OpenMode, options: TopicOptions, ackLevel: AckLevel, blockTimeoutMs: UInt32 = 0,
+    retentionEvents: UInt64 = 0, retentionBytes: UInt64 = 0, retentionMs: UInt64 = 0,
+    topic: String
+  ) {
+    self.modeRaw = mode.rawValue
+    self.options = options
+    self.ackLevelRaw = ackLevel.rawValue
+    self.blockTimeoutMs = blockTimeoutMs
+    self.retentionEvents = retentionEvents
+    self.retentionBytes = retentionBytes
+    self.retentionMs = retentionMs
+    self.topic = topic
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(32)
+    modeRaw = reader.loadUInt8(at)
+    options = TopicOptions(rawValue: reader.loadUInt8(at + 1))
+    ackLevelRaw = reader.loadUInt8(at + 2)
+    blockTimeoutMs = reader.loadUInt32(at + 4)
+    retentionEvents = reader.loadUInt64(at + 8)
+    retentionBytes = reader.loadUInt64(at + 16)
+    retentionMs = reader.loadUInt64(at + 24)
+    topic = try reader.string16(max: 255)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(modeRaw)
+    writer.append(options.rawValue)
+    writer.append(ackLevelRaw)
+    writer.append(0 as UInt8)
+    writer.append(blockTimeoutMs)
+    writer.append(retentionEvents)
+    writer.append(retentionBytes)
+    writer.append(retentionMs)
+    writer.append(string16: topic, max: 255)
+    return writer.endFrame()
+  }
+}
+
+/// TOPIC: The publisher is open.
+public struct Topic: Equatable, Sendable {
+  public static var type: FrameType { .topic }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 48 }
+
+  /// The topic's id.
+  public var topic: UInt32
+  /// TopicOptions in force. With block, the publisher waits for PUBLISH_CREDIT.
+  public var options: TopicOptions
+  /// 1 where this request created the topic, else 0.
+  public var created: Bool
+  /// Identity of the topic's sequence space.
+  public var epoch: UInt64
+  /// Oldest sequence in the ring.
+  public var firstSequence: UInt64
+  /// Sequence that the next event will get.
+  public var nextSequence: UInt64
+
+  public init(
+    topic: UInt32, options: TopicOptions, created: Bool, epoch: UInt64, firstSequence: UInt64,
+    nextSequence: UInt64
+  ) {
+    self.topic = topic
+    self.options = options
+    self.created = created
+    self.epoch = epoch
+    self.firstSequence = firstSequence
+    self.nextSequence = nextSequence
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(32)
+    topic = reader.loadUInt32(at)
+    options = TopicOptions(rawValue: reader.loadUInt8(at + 4))
+    created = try reader.loadBool(at + 5)
+    epoch = reader.loadUInt64(at + 8)
+    firstSequence = reader.loadUInt64(at + 16)
+    nextSequence = reader.loadUInt64(at + 24)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(options.rawValue)
+    writer.append(created ? 1 : 0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(epoch)
+    writer.append(firstSequence)
+    writer.append(nextSequence)
+    return writer.endFrame()
+  }
+}
+
+/// PUBLISH: A run of one or more batches for the publisher's topic.
+public struct Publish: Equatable, Sendable {
+  public static var type: FrameType { .publish }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 16 }
+
+  /// Batches, each padded with zero bytes to a multiple of 8. As offsets from the start of the
+  /// frame.
+  public var batches: Range<Int>
+
+  public init() {
+    self.batches = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    batches = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, batches: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(batches)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `batches` and a header that counts `restCount` bytes after it, which
+  /// the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    return writer.endFrame(followedBy: restCount)
+  }
+}
+
+/// ACK: All events of the publisher up to and with through are accepted. Cumulative.
+public struct Ack: Equatable, Sendable {
+  public static var type: FrameType { .ack }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 40 }
+
+  /// AckLevel.
+  public var levelRaw: UInt8
+  /// Publisher sequence of the last event that is acknowledged.
+  public var through: UInt64
+  /// The topic sequence that this event got.
+  public var sequence: UInt64
+
+  /// Nil where the number that was received is not defined.
+  public var level: AckLevel? { AckLevel(rawValue: levelRaw) }
+
+  public init(level: AckLevel, through: UInt64, sequence: UInt64) {
+    self.levelRaw = level.rawValue
+    self.through = through
+    self.sequence = sequence
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(24)
+    levelRaw = reader.loadUInt8(at)
+    through = reader.loadUInt64(at + 8)
+    sequence = reader.loadUInt64(at + 16)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(levelRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(0 as UInt32)
+    writer.append(through)
+    writer.append(sequence)
+    return writer.endFrame()
+  }
+}
+
+/// PUBLISH_CREDIT: What the publisher may have sent in all since it was opened.
+public struct PublishCredit: Equatable, Sendable {
+  public static var type: FrameType { .publishCredit }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 32 }
+
+  /// Events, as a running total that only rises.
+  public var eventsTotal: UInt64
+  /// Charged bytes, as a running total that only rises. In charged bytes.
+  public var bytesTotal: UInt64
+
+  public init(eventsTotal: UInt64, bytesTotal: UInt64) {
+    self.eventsTotal = eventsTotal
+    self.bytesTotal = bytesTotal
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(16)
+    eventsTotal = reader.loadUInt64(at)
+    bytesTotal = reader.loadUInt64(at + 8)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(eventsTotal)
+    writer.append(bytesTotal)
+    return writer.endFrame()
+  }
+}
+
+/// CLOSE_TOPIC: Closes the publisher. What it published before stays published.
+public struct CloseTopic: Equatable, Sendable {
+  public static var type: FrameType { .closeTopic }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 16 }
+
+  public init() {
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    return writer.endFrame()
+  }
+}
+
+/// TOPIC_CLOSED: The publisher is closed; every event before CLOSE_TOPIC is accepted, and ACKs that
+/// were due have been sent.
+public struct TopicClosed: Equatable, Sendable {
+  public static var type: FrameType { .topicClosed }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 16 }
+
+  public init() {
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    return writer.endFrame()
+  }
+}
+
+/// SUBSCRIBE: Opens a subscription; ref is the number the client gives it.
+public struct Subscribe: Equatable, Sendable {
+  public static var type: FrameType { .subscribe }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 64 }
+
+  /// Policy.
+  public var policyRaw: UInt8
+  /// Start.
+  public var startRaw: UInt8
+  /// Share of turns among the session's subscriptions, 1 to 16; 0 is 1.
+  public var weight: UInt8
+  /// Number of entries in positions.
+  public var positionsCount: UInt32
+  /// A sequence or a time, as start says; else 0.
+  public var startValue: UInt64
+  /// Lag bound in events for drop-oldest and disconnect; 0 for none.
+  public var lagEventsMax: UInt64
+  /// Lag bound in charged bytes for drop-oldest and disconnect; 0 for none.
+  public var lagBytesMax: UInt64
+  /// First credit, in events.
+  public var eventsTotal: UInt64
+  /// First credit, in charged bytes.
+  public var bytesTotal: UInt64
+  /// Which topics.
+  public var pattern: String
+  /// For a resumed subscription, per topic where to go on: entries of topic u32, reserved u32 (0),
+  /// sequence u64 (the next one wanted). They overrule start. As offsets from the start of the
+  /// frame.
+  public var positions: Range<Int>
+
+  /// Nil where the number that was received is not defined.
+  public var policy: Policy? { Policy(rawValue: policyRaw) }
+
+  /// Nil where the number that was received is not defined.
+  public var start: Start? { Start(rawValue: startRaw) }
+
+  public init(
+    policy: Policy, start: Start, weight: UInt8 = 0, positionsCount: UInt32 = 0,
+    startValue: UInt64 = 0, lagEventsMax: UInt64 = 0, lagBytesMax: UInt64 = 0,
+    eventsTotal: UInt64, bytesTotal: UInt64, pattern: String
+  ) {
+    self.policyRaw = policy.rawValue
+    self.startRaw = start.rawValue
+    self.weight = weight
+    self.positionsCount = positionsCount
+    self.startValue = startValue
+    self.lagEventsMax = lagEventsMax
+    self.lagBytesMax = lagBytesMax
+    self.eventsTotal = eventsTotal
+    self.bytesTotal = bytesTotal
+    self.pattern = pattern
+    self.positions = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(48)
+    policyRaw = reader.loadUInt8(at)
+    startRaw = reader.loadUInt8(at + 1)
+    weight = reader.loadUInt8(at + 2)
+    positionsCount = reader.loadUInt32(at + 4)
+    startValue = reader.loadUInt64(at + 8)
+    lagEventsMax = reader.loadUInt64(at + 16)
+    lagBytesMax = reader.loadUInt64(at + 24)
+    eventsTotal = reader.loadUInt64(at + 32)
+    bytesTotal = reader.loadUInt64(at + 40)
+    pattern = try reader.string16(max: 255)
+    positions = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, positions: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(policyRaw)
+    writer.append(startRaw)
+    writer.append(weight)
+    writer.append(0 as UInt8)
+    writer.append(positionsCount)
+    writer.append(startValue)
+    writer.append(lagEventsMax)
+    writer.append(lagBytesMax)
+    writer.append(eventsTotal)
+    writer.append(bytesTotal)
+    writer.append(string16: pattern, max: 255)
+    writer.append(positions)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `positions` and a header that counts `restCount` bytes after it,
+  /// which the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(policyRaw)
+    writer.append(startRaw)
+    writer.append(weight)
+    writer.append(0 as UInt8)
+    writer.append(positionsCount)
+    writer.append(startValue)
+    writer.append(lagEventsMax)
+    writer.append(lagBytesMax)
+    writer.append(eventsTotal)
+    writer.append(bytesTotal)
+    writer.append(string16: pattern, max: 255)
+    return writer.endFrame(followedBy: restCount)
+  }
+}
+
+/// SUBSCRIBED: The subscription is open; every event published from now on to a topic it matches
+/// counts.
+public struct Subscribed: Equatable, Sendable {
+  public static var type: FrameType { .subscribed }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 24 }
+
+  /// Topics that match now.
+  public var topics: UInt32
+  /// Policy in force.
+  public var policyRaw: UInt8
+
+  /// Nil where the number that was received is not defined.
+  public var policy: Policy? { Policy(rawValue: policyRaw) }
+
+  public init(topics: UInt32, policy: Policy) {
+    self.topics = topics
+    self.policyRaw = policy.rawValue
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    topics = reader.loadUInt32(at)
+    policyRaw = reader.loadUInt8(at + 4)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topics)
+    writer.append(policyRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    return writer.endFrame()
+  }
+}
+
+/// UNSUBSCRIBE: Closes the subscription.
+public struct Unsubscribe: Equatable, Sendable {
+  public static var type: FrameType { .unsubscribe }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 16 }
+
+  public init() {
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    return writer.endFrame()
+  }
+}
+
+/// UNSUBSCRIBED: The subscription is closed, and nothing of it follows. Its closing account:
+/// matched = delivered + dropped + expired + closed.
+public struct Unsubscribed: Equatable, Sendable {
+  public static var type: FrameType { .unsubscribed }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 56 }
+
+  /// Events that matched.
+  public var matchedEvents: UInt64
+  /// Events delivered.
+  public var deliveredEvents: UInt64
+  /// Events lost, all causes but expiry; each was in a GAP.
+  public var droppedEvents: UInt64
+  /// Events whose time to live was over; each was in a GAP.
+  public var expiredEvents: UInt64
+  /// Events that were still pending.
+  public var closedEvents: UInt64
+
+  public init(
+    matchedEvents: UInt64, deliveredEvents: UInt64, droppedEvents: UInt64, expiredEvents: UInt64,
+    closedEvents: UInt64
+  ) {
+    self.matchedEvents = matchedEvents
+    self.deliveredEvents = deliveredEvents
+    self.droppedEvents = droppedEvents
+    self.expiredEvents = expiredEvents
+    self.closedEvents = closedEvents
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(40)
+    matchedEvents = reader.loadUInt64(at)
+    deliveredEvents = reader.loadUInt64(at + 8)
+    droppedEvents = reader.loadUInt64(at + 16)
+    expiredEvents = reader.loadUInt64(at + 24)
+    closedEvents = reader.loadUInt64(at + 32)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(matchedEvents)
+    writer.append(deliveredEvents)
+    writer.append(droppedEvents)
+    writer.append(expiredEvents)
+    writer.append(closedEvents)
+    return writer.endFrame()
+  }
+}
+
+/// CREDIT: What the subscription may have been delivered in all since it was opened.
+public struct Credit: Equatable, Sendable {
+  public static var type: FrameType { .credit }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 32 }
+
+  /// Events, as a running total that only rises.
+  public var eventsTotal: UInt64
+  /// Charged bytes, as a running total that only rises. In charged bytes.
+  public var bytesTotal: UInt64
+
+  public init(eventsTotal: UInt64, bytesTotal: UInt64) {
+    self.eventsTotal = eventsTotal
+    self.bytesTotal = bytesTotal
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(16)
+    eventsTotal = reader.loadUInt64(at)
+    bytesTotal = reader.loadUInt64(at + 8)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(eventsTotal)
+    writer.append(bytesTotal)
+    return writer.endFrame()
+  }
+}
+
+/// DELIVER: A run of one or more batches of one topic, in the topic's order, with no gap between
+/// them.
+public struct Deliver: Equatable, Sendable {
+  public static var type: FrameType { .deliver }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 24 }
+
+  /// The topic's id, which a TOPIC_INFO has named before.
+  public var topic: UInt32
+  /// How many events at the start of the first batch are not part of this delivery.
+  public var skip: UInt32
+  /// Batches, each padded with zero bytes to a multiple of 8. As offsets from the start of the
+  /// frame.
+  public var batches: Range<Int>
+
+  public init(topic: UInt32, skip: UInt32 = 0) {
+    self.topic = topic
+    self.skip = skip
+    self.batches = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    topic = reader.loadUInt32(at)
+    skip = reader.loadUInt32(at + 4)
+    batches = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, batches: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(skip)
+    writer.append(batches)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `batches` and a header that counts `restCount` bytes after it, which
+  /// the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(skip)
+    return writer.endFrame(followedBy: restCount)
+  }
+}
+
+/// GAP: Events that matched and will not be delivered, at their place in the order.
+public struct Gap: Equatable, Sendable {
+  public static var type: FrameType { .gap }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 56 }
+
+  /// The topic's id.
+  public var topic: UInt32
+  /// GapCause.
+  public var causeRaw: UInt8
+  /// First sequence that is missing.
+  public var first: UInt64
+  /// Last sequence that is missing.
+  public var last: UInt64
+  /// How many events are missing.
+  public var count: UInt64
+  /// Their charged bytes; 0 where they are not known (notRetained).
+  public var bytes: UInt64
+
+  /// Nil where the number that was received is not defined.
+  public var cause: GapCause? { GapCause(rawValue: causeRaw) }
+
+  public init(
+    topic: UInt32, cause: GapCause, first: UInt64, last: UInt64, count: UInt64, bytes: UInt64
+  ) {
+    self.topic = topic
+    self.causeRaw = cause.rawValue
+    self.first = first
+    self.last = last
+    self.count = count
+    self.bytes = bytes
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(40)
+    topic = reader.loadUInt32(at)
+    causeRaw = reader.loadUInt8(at + 4)
+    first = reader.loadUInt64(at + 8)
+    last = reader.loadUInt64(at + 16)
+    count = reader.loadUInt64(at + 24)
+    bytes = reader.loadUInt64(at + 32)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(causeRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(first)
+    writer.append(last)
+    writer.append(count)
+    writer.append(bytes)
+    return writer.endFrame()
+  }
+}
+
+/// TOPIC_INFO: Names a topic id, before the first DELIVER or GAP of the session that uses it. May
+/// be repeated.
+public struct TopicInfo: Equatable, Sendable {
+  public static var type: FrameType { .topicInfo }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 32 }
+
+  /// The topic's id.
+  public var topic: UInt32
+  /// TopicOptions.
+  public var options: TopicOptions
+  /// Identity of the topic's sequence space.
+  public var epoch: UInt64
+  /// The topic's name.
+  public var name: String
+
+  public init(topic: UInt32, options: TopicOptions, epoch: UInt64, name: String) {
+    self.topic = topic
+    self.options = options
+    self.epoch = epoch
+    self.name = name
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(16)
+    topic = reader.loadUInt32(at)
+    options = TopicOptions(rawValue: reader.loadUInt8(at + 4))
+    epoch = reader.loadUInt64(at + 8)
+    name = try reader.string16(max: 255)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(options.rawValue)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(epoch)
+    writer.append(string16: name, max: 255)
+    return writer.endFrame()
+  }
+}
+
+/// REPLY: From a client: the answer to a request that carried a reply address. From the broker:
+/// such an answer, for this session. One batch of one event, not compressed. If the address is gone
+/// the client hears ERROR noReceiver with its correlation.
+public struct Reply: Equatable, Sendable {
+  public static var type: FrameType { .reply }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 32 }
+
+  /// The reply address's inbox.
+  public var inbox: UInt64
+  /// The reply address's token, which is the asker's own business.
+  public var token: UInt64
+  /// One batch of one event, padded with zero bytes to a multiple of 8. As offsets from the start
+  /// of the frame.
+  public var batch: Range<Int>
+
+  public init(inbox: UInt64, token: UInt64) {
+    self.inbox = inbox
+    self.token = token
+    self.batch = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(16)
+    inbox = reader.loadUInt64(at)
+    token = reader.loadUInt64(at + 8)
+    batch = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0, batch: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(inbox)
+    writer.append(token)
+    writer.append(batch)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `batch` and a header that counts `restCount` bytes after it, which
+  /// the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(inbox)
+    writer.append(token)
+    return writer.endFrame(followedBy: restCount)
+  }
+}
+
+/// STATS: Asks for a piece of the counters; their layout is in counters.md.
+public struct Stats: Equatable, Sendable {
+  public static var type: FrameType { .stats }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 28 }
+
+  /// From where. In bytes.
+  public var offset: UInt64
+  /// How much; the answer may be shorter, at most statsPageBytesMax. In bytes.
+  public var count: UInt32
+
+  public init(offset: UInt64, count: UInt32) {
+    self.offset = offset
+    self.count = count
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(12)
+    offset = reader.loadUInt64(at)
+    count = reader.loadUInt32(at + 8)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(offset)
+    writer.append(count)
+    return writer.endFrame()
+  }
+}
+
+/// STATS_PAGE: A piece of the counters.
+public struct StatsPage: Equatable, Sendable {
+  public static var type: FrameType { .statsPage }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { 32 }
+
+  /// Size of the whole. In bytes.
+  public var total: UInt64
+  /// Where this piece starts. In bytes.
+  public var offset: UInt64
+  /// The piece; empty where offset is beyond the end. As offsets from the start of the frame.
+  public var bytes: Range<Int>
+
+  public init(total: UInt64, offset: UInt64) {
+    self.total = total
+    self.offset = offset
+    self.bytes = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(16)
+    total = reader.loadUInt64(at)
+    offset = reader.loadUInt64(at + 8)
+    bytes = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0, bytes: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(total)
+    writer.append(offset)
+    writer.append(bytes)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `bytes` and a header that counts `restCount` bytes after it, which
+  /// the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32 = 0, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(total)
+    writer.append(offset)
+    return writer.endFrame(followedBy: restCount)
+  }
+}

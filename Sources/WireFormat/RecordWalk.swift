@@ -1,0 +1,73 @@
+// The walk over a batch's records that the broker makes for every batch it is sent.
+
+/// The first word of a record.
+enum RecordWord {
+  static var bytes: Int { 4 }
+  /// Bits 0 to 23: bytes of the record after the word.
+  static var sizeMask: UInt32 { 0x00FF_FFFF }
+  static var flagsShift: UInt32 { 24 }
+  /// Largest size that a word can say, in bytes.
+  static var sizeMax: Int { 0x00FF_FFFF }
+}
+
+/// Checks that the bytes are exactly `count` well-formed records.
+///
+/// A record without flags is its word and a payload that may be anything, so it costs one hop.
+/// The hop is a chain of loads, each waiting for the one before. Most batches hold many records of
+/// one size, so four words at a time are compared with the last one that was seen: their places
+/// follow from it without waiting, and a wrong guess costs nothing but the comparison.
+///
+/// - Throws: `malformedBatch`, or `keyRequired` for a record without a key where one is required.
+@unsafe
+func checkRecords(
+  _ records: UnsafeRawBufferPointer, count: Int, requireKey: Bool
+) throws(WireError) {
+  guard let base = records.baseAddress else {
+    throw WireError(.malformedBatch, need: count * RecordWord.bytes, have: 0)
+  }
+  let end = records.count
+  var at = 0
+  var left = count
+  while left > 0 {
+    guard end - at >= RecordWord.bytes else {
+      throw WireError(.malformedBatch, offset: at, need: RecordWord.bytes, have: end - at)
+    }
+    let word = unsafe base.loadUInt32(at)
+    guard word <= RecordWord.sizeMask, !requireKey else {
+      at = try unsafe checkRecord(records, at: at, requireKey: requireKey)
+      left -= 1
+      continue
+    }
+    let step = RecordWord.bytes + Int(word)
+    at += step
+    left -= 1
+    // The sum of four steps is far below what an Int holds, and `at` may pass `end` only by one
+    // record before the guard above sees it.
+    while left >= 4, end - at >= 3 * step + RecordWord.bytes,
+      unsafe base.loadUInt32(at) == word, unsafe base.loadUInt32(at + step) == word,
+      unsafe base.loadUInt32(at + 2 * step) == word, unsafe base.loadUInt32(at + 3 * step) == word
+    {
+      at += 4 * step
+      left -= 4
+    }
+  }
+  guard at == end else {
+    throw WireError(.malformedBatch, offset: min(at, end), need: at, have: end)
+  }
+}
+
+/// Checks one record that has flags, or must have a key, and returns where the next one starts.
+@unsafe @inline(never)
+private func checkRecord(
+  _ records: UnsafeRawBufferPointer, at start: Int, requireKey: Bool
+) throws(WireError) -> Int {
+  var cursor = unsafe RecordCursor(records, from: start, count: 1)
+  guard let event = try cursor.next() else {
+    throw WireError(.malformedBatch, offset: start)
+  }
+  guard !requireKey || event.flags.contains(.key) else {
+    throw WireError(.keyRequired, offset: start)
+  }
+  if event.flags.contains(.headers) { try unsafe event.checkHeaders(in: records) }
+  return cursor.position
+}
