@@ -1,0 +1,119 @@
+import Synchronization
+
+/// A broker's own region, laid out. Made once when the broker starts; the tables and rows it hands
+/// out are small values to be kept by the threads that write them.
+public struct CountersRegion: Sendable {
+  public let memory: CountersMemory
+  public let configuration: CountersConfiguration
+  private let tables: [CountersLayout.Table]
+
+  /// Lays out a region. The memory must be zero, as a new file or mapping is, and hold at least
+  /// `CountersLayout.requiredBytes`.
+  /// - Parameters:
+  ///   - startedNs: nanoseconds since the Unix epoch.
+  public init(
+    memory: CountersMemory, configuration: CountersConfiguration, processID: UInt32,
+    instance: UInt64, startedNs: UInt64
+  ) {
+    precondition(
+      memory.byteCount >= CountersLayout.requiredBytes(configuration), "region too small")
+    self.memory = memory
+    self.configuration = configuration
+    tables = CountersLayout.tables(configuration)
+
+    let header = memory.cells(at: 0)
+    precondition(header.load64(0) == 0, "the memory holds a region already")
+    typealias Header = CountersLayout.Header
+    header.store32(Header.version, CountersLayout.version)
+    header.store32(Header.headerBytes, UInt32(CountersLayout.headerBytes))
+    header.store64(Header.instance, instance)
+    header.store64(Header.startedNs, startedNs)
+    header.store32(Header.processID, processID)
+    header.store32(Header.shards, UInt32(configuration.shards))
+    header.store64(
+      Header.totalBytes, UInt64(CountersLayout.requiredBytes(configuration)))
+    header.store32(Header.directoryOffset, UInt32(CountersLayout.headerBytes))
+    header.store32(Header.directoryCount, UInt32(tables.count))
+    header.store64(Header.fingerprint, CountersLayout.fingerprint)
+    for (index, table) in tables.enumerated() {
+      let entry = entryCells(index)
+      entry.store32(
+        CountersLayout.Entry.kind, UInt32(table.kind.rawValue) | UInt32(table.shard) << 16)
+      entry.store32(CountersLayout.Entry.rowBytes, UInt32(table.rowBytes))
+      entry.store64(CountersLayout.Entry.offset, UInt64(table.offset))
+      entry.store32(CountersLayout.Entry.capacity, UInt32(table.capacity))
+    }
+    // Last: a reader that finds the magic number finds everything above.
+    header.storeReleasing64(Header.magic, CountersLayout.magic)
+    broker.activate(.opening)
+    for index in 0..<configuration.shards {
+      let row = shard(index)
+      row.activate(.opening)
+      row.set(.index, UInt32(index))
+    }
+    broker.set(.shards, UInt32(configuration.shards))
+    broker.set(.startedNs, startedNs)
+  }
+
+  /// The broker's one row.
+  public var broker: BrokerRow { BrokerRow(cells: onlyRow(0, BrokerRow.rowBytes)) }
+  /// The topics; each row is written by the shard that owns the topic.
+  public var topics: TopicTable { TopicTable(cells: TableCells(self, 1)) }
+  /// A shard's own row, and its tables, which only its thread writes.
+  public func shard(_ index: Int) -> ShardRow {
+    ShardRow(cells: onlyRow(tableIndex(index, 0), ShardRow.rowBytes))
+  }
+  public func connections(shard: Int) -> ConnectionTable {
+    ConnectionTable(cells: TableCells(self, tableIndex(shard, 1)))
+  }
+  public func publishers(shard: Int) -> PublisherTable {
+    PublisherTable(cells: TableCells(self, tableIndex(shard, 2)))
+  }
+  public func subscriptions(shard: Int) -> SubscriptionTable {
+    SubscriptionTable(cells: TableCells(self, tableIndex(shard, 3)))
+  }
+
+  private func onlyRow(_ index: Int, _ rowBytes: Int) -> RowCells {
+    let table = TableCells(self, index)
+    table.noteUse(of: 0)
+    return table.row(0, rowBytes: rowBytes)
+  }
+
+  private func tableIndex(_ shard: Int, _ which: Int) -> Int {
+    precondition(shard >= 0 && shard < configuration.shards, "no such shard")
+    return 2 + 4 * shard + which
+  }
+
+  private func entryCells(_ index: Int) -> RowCells {
+    let offset = CountersLayout.headerBytes + index * CountersLayout.directoryEntryBytes
+    return memory.cells(at: offset)
+  }
+
+  fileprivate func place(_ index: Int) -> (entry: RowCells, rows: RowCells, capacity: Int) {
+    let table = tables[index]
+    return (
+      entryCells(index), memory.cells(at: table.offset), table.capacity
+    )
+  }
+}
+
+/// Where a table is: what the generated tables are made of.
+struct TableCells: Sendable {
+  let capacity: Int
+  private let entry: RowCells
+  private let rows: RowCells
+
+  fileprivate init(_ region: CountersRegion, _ index: Int) {
+    (entry, rows, capacity) = region.place(index)
+  }
+
+  @_noLocks func row(_ slot: Int, rowBytes: Int) -> RowCells {
+    precondition(UInt(bitPattern: slot) < UInt(bitPattern: capacity), "no such row")
+    return rows.advanced(by: slot &* rowBytes)
+  }
+
+  @_noLocks func noteUse(of slot: Int) {
+    precondition(UInt(bitPattern: slot) < UInt(bitPattern: capacity), "no such row")
+    entry.max32(CountersLayout.Entry.highWater, UInt32(slot) &+ 1)
+  }
+}
