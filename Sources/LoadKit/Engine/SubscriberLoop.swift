@@ -1,0 +1,188 @@
+import LinuxIO
+
+/// The receiving half of a run: all subscribers on one thread.
+///
+/// Besides counting it tells the publishers how far they may go. For each topic there is a mark;
+/// when the last of the topic's subscribers has passed it, the allowance rises and the mark moves
+/// on by one step. So the slowest subscriber is followed without looking at all of them each time.
+///
+/// It is `@safe` because all indices into its tables are rows or topics that were checked at setup.
+@safe struct SubscriberLoop<Driver: WireDriver & ~Copyable>: ~Copyable {
+  /// One receive in so many has its newest payload compared byte by byte.
+  static var inspectionInterval: UInt64 { 64 }
+
+  private var table: ConnectionTable<Driver>
+  private let plan: LoadPlan
+  private let progress: Progress
+  private var tally: Tally
+  private let latencies: UnsafeMutablePointer<LatencyHistogram>
+  private let slots: Int
+  /// Next number for every subscriber and publisher of its topic.
+  private let expected: UnsafeMutablePointer<UInt64>
+  private let marks: UnsafeMutablePointer<Mark>
+  private let window: UInt64
+  private let step: UInt64
+
+  private(set) var delivered: UInt64 = 0
+  private(set) var corrupt: UInt64 = 0
+  private(set) var closed = 0
+
+  private struct Mark: BitwiseCopyable {
+    var target: UInt64
+    /// Subscribers of the topic that have got so far.
+    var passed: Int
+  }
+
+  init(plan: LoadPlan, progress: Progress) throws(LoadError) {
+    self.plan = plan
+    self.progress = progress
+    table = try ConnectionTable(
+      driver: Driver(plan.shape), capacity: plan.subscribers + plan.stalledSubscribers)
+    slots = max(1, plan.publishers / plan.topics)
+    unsafe expected = .allocate(capacity: max(1, plan.subscribers) * slots)
+    unsafe expected.initialize(repeating: 1, count: max(1, plan.subscribers) * slots)
+    unsafe latencies = .allocate(capacity: 1)
+    unsafe latencies.initialize(to: LatencyHistogram())
+    unsafe marks = .allocate(capacity: plan.topics)
+    switch plan.pace {
+    case .rounds(let events):
+      window = UInt64(events)
+      step = UInt64(events)
+    case .flatOut(let asked):
+      window = UInt64(asked ?? plan.defaultWindow)
+      step = max(1, window / 4)
+    case .rate, .idle:
+      // Nobody asks for an allowance: one step is never passed.
+      window = 0
+      step = .max
+    }
+    unsafe marks.initialize(repeating: Mark(target: step, passed: 0), count: plan.topics)
+    unsafe tally = Tally(expected: expected, slotCount: slots, latencies: latencies)
+  }
+
+  deinit {
+    unsafe expected.deallocate()
+    unsafe marks.deallocate()
+    unsafe latencies.deinitialize(count: 1)
+    unsafe latencies.deallocate()
+  }
+
+  var receives: UInt64 { table.receives }
+  var faults: (missing: UInt64, misordered: UInt64, first: Tally.Fault?) {
+    (tally.missing, tally.misordered, tally.firstFault)
+  }
+  var announcedGaps: UInt64 { tally.announcedGaps }
+  var latency: LatencySummary? { unsafe latencies.pointee.summary }
+
+  /// Connects all subscribers, then those that will never read.
+  mutating func open() throws(LoadError) {
+    try table.openAll(
+      (0..<plan.subscribers).map { .subscriber(topic: $0 % plan.topics) }, plan: plan,
+      interest: .readable, tally: &tally)
+    let stalled = [Role](repeating: .subscriber(topic: 0), count: plan.stalledSubscribers)
+    try table.openAll(stalled, plan: plan, interest: .readable, tally: &tally)
+    for index in plan.subscribers..<table.count {
+      unsafe try table.readiness.remove(table.row(index).pointee.descriptor)
+    }
+  }
+
+  /// Grants the first windows.
+  func start() {
+    guard window > 0 else { return }
+    for topic in 0..<plan.topics { progress.allow(window, topic: topic) }
+  }
+
+  /// Starts the histogram anew, at the begin of the measurement.
+  mutating func startMeasuring() {
+    unsafe latencies.pointee.reset()
+    if case .rate = plan.pace { tally.isTimed = true }
+  }
+
+  /// Waits up to `timeoutNs` for readiness and receives once wherever there is something.
+  mutating func turn(timeoutNs: UInt64) throws(LoadError) {
+    let ready = try table.readiness.wait(timeoutNs: timeoutNs)
+    for event in 0..<ready {
+      try receive(Int(truncatingIfNeeded: table.readiness[event].userWord))
+    }
+  }
+
+  @inline(always)
+  private mutating func receive(_ index: Int) throws(LoadError) {
+    unsafe tally.expected = expected + index * slots
+    tally.delivered = 0
+    unsafe tally.lastPayload = nil
+    switch try table.receive(index, tally: &tally) {
+    case .nothing: return
+    case .closed: throw .connectionClosed("subscriber \(index)")
+    case .bytes: break
+    }
+    if table.outbox.count > 0 { try table.flushOutbox(index) }
+    guard tally.delivered > 0 else { return }
+    if let payload = unsafe tally.lastPayload { unsafe inspect(payload) }
+    let count = UInt64(truncatingIfNeeded: tally.delivered)
+    delivered &+= count
+    let row = unsafe table.row(index)
+    let before = unsafe row.pointee.delivered
+    unsafe row.pointee.delivered = before &+ count
+    unsafe notePassing(topic: row.pointee.topic, from: before, to: before &+ count)
+  }
+
+  /// Looks at the newest payload of a receive: its latency, and sometimes all of it.
+  @inline(always)
+  private mutating func inspect(_ payload: UnsafeRawPointer) {
+    if !tally.isTimed {
+      let intended = unsafe EventStamp.timeNs(of: payload)
+      unsafe latencies.pointee.record(tally.nowNs > intended ? tally.nowNs &- intended : 0)
+    }
+    if table.receives % Self.inspectionInterval == 0,
+      unsafe !EventStamp.fillerIsIntact(payload, payloadBytes: plan.payloadBytes)
+    {
+      corrupt += 1
+    }
+  }
+
+  @inline(always)
+  private func notePassing(topic: Int, from before: UInt64, to after: UInt64) {
+    let mark = unsafe marks + topic
+    guard unsafe before < mark.pointee.target && after >= mark.pointee.target else { return }
+    unsafe mark.pointee.passed += 1
+    while unsafe mark.pointee.passed == plan.subscribers / plan.topics {
+      let reached = unsafe mark.pointee.target
+      unsafe mark.pointee.target = reached + step
+      unsafe mark.pointee.passed = countPassed(topic: topic, target: reached + step)
+      progress.allow(reached + window, topic: topic)
+    }
+  }
+
+  private func countPassed(topic: Int, target: UInt64) -> Int {
+    var passed = 0
+    for index in stride(from: topic, to: plan.subscribers, by: plan.topics)
+    where unsafe table.row(index).pointee.delivered >= target {
+      passed += 1
+    }
+    return passed
+  }
+
+  /// Events that subscribers should have got, were each publisher's count as given.
+  func owed(_ counts: [UInt64]) -> UInt64 {
+    let subscribersOfTopic = UInt64(plan.subscribers / plan.topics)
+    return counts.reduce(0) { $0 + $1 * subscribersOfTopic }
+  }
+
+  /// How many subscribers are not exactly behind the last event of each publisher.
+  func unfinished(_ counts: [UInt64]) -> Int {
+    var unfinished = 0
+    for index in 0..<plan.subscribers {
+      let topic = index % plan.topics
+      for slot in 0..<slots {
+        let publisher = slot * plan.topics + topic
+        guard publisher < counts.count else { continue }
+        if unsafe expected[index * slots + slot] != counts[publisher] + 1 {
+          unfinished += 1
+          break
+        }
+      }
+    }
+    return unfinished
+  }
+}

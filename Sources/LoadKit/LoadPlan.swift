@@ -1,0 +1,119 @@
+/// What a run shall do: who talks to which server, how much, how fast, for how long.
+///
+/// Publisher `j` publishes to topic `j mod topics` and subscriber `i` subscribes to topic
+/// `i mod topics`, each on a connection of its own.
+public struct LoadPlan: Sendable {
+  /// The protocols that the generator speaks.
+  public enum Peer: String, Sendable, CaseIterable {
+    case galleon, nats, redis, relay
+  }
+
+  /// When events are sent.
+  public enum Pace: Sendable, Equatable {
+    /// As fast as the slowest subscriber takes them, with a bounded number in flight, so that no
+    /// server has to cut anybody off. `nil` takes `LoadPlan.defaultWindow`.
+    case flatOut(window: Int?)
+    /// At a fixed rate of events per second over all publishers, whatever comes back (open loop).
+    /// Latencies count from the time at which an event was due.
+    case rate(Double)
+    /// Publish so many events to each topic, wait until every subscriber has all of them, repeat.
+    case rounds(events: Int)
+    /// No events: hold the connections open.
+    case idle
+  }
+
+  public var peer: Peer
+  /// Loopback IPv4 only: a client elsewhere measures the network.
+  public var port: UInt16
+  public var publishers = 1
+  public var subscribers = 1
+  public var topics = 1
+  /// Connections that subscribe to topic 0 and never read.
+  public var stalledSubscribers = 0
+  /// Bytes of a payload; at least `payloadBytesMin`.
+  public var payloadBytes = 128
+  /// Events in one batch, where the protocol has batches.
+  public var batch = 64
+  public var pace = Pace.flatOut(window: nil)
+  /// Seconds before and during the measurement.
+  public var warmupSeconds = 0.3
+  public var seconds = 2.0
+  /// How long setting up, and emptying the pipe at the end, may go without progress.
+  public var patienceSeconds = 10.0
+  /// Congestion control of the generator's sockets; nil leaves the machine's default.
+  public var congestionControl: String?
+  /// First part of the names of topics. A server that is used for several runs should hear a new
+  /// one each time.
+  public var topicPrefix = "bench."
+
+  public init(peer: Peer, port: UInt16) {
+    self.peer = peer
+    self.port = port
+  }
+
+  /// The stamp that every payload starts with.
+  public static let payloadBytesMin = EventStamp.byteCount
+  /// So that a payload with its frame fits into every buffer of the generator.
+  public static let payloadBytesMax = 32 * 1024
+  /// A process on the test machine may hold 20,000 descriptors.
+  public static let connectionsMax = 19_950
+  /// Bounds of the default window: events, bytes towards one subscriber, bytes towards all.
+  public static let windowEventsMax = 65_536
+  public static let windowBytesPerSubscriberMax = 8 << 20
+  public static let windowBytesMax = 256 << 20
+  public static let windowEventsMin = 256
+
+  /// Events of one topic that may be in flight when running flat out.
+  public var defaultWindow: Int {
+    let perTopic = Self.windowEventsMax / max(1, topics)
+    let perSubscriber = Self.windowBytesPerSubscriberMax / payloadBytes
+    let total = Self.windowBytesMax / (payloadBytes * max(1, subscribers))
+    return max(Self.windowEventsMin, min(perTopic, perSubscriber, total))
+  }
+
+  var shape: EventShape {
+    EventShape(
+      payloadBytes: payloadBytes, batch: batch, topics: topics, topicPrefix: topicPrefix)
+  }
+
+  /// Throws `.plan` when numbers contradict each other.
+  func validate() throws(LoadError) {
+    func require(_ condition: Bool, _ reason: String) throws(LoadError) {
+      if !condition { throw .plan(reason) }
+    }
+    try require(port != 0, "a port is needed")
+    try require(topics >= 1, "at least one topic is needed")
+    try require(
+      subscribers >= topics && subscribers % topics == 0,
+      "the number of subscribers must be a multiple of the number of topics")
+    try require(
+      publishers >= topics && publishers % topics == 0 || pace == .idle,
+      "the number of publishers must be a multiple of the number of topics")
+    try require(stalledSubscribers >= 0, "the number of stalled subscribers is negative")
+    try require(
+      publishers + subscribers + stalledSubscribers <= Self.connectionsMax,
+      "more than \(Self.connectionsMax) connections do not fit into one process")
+    try require(
+      payloadBytes >= Self.payloadBytesMin && payloadBytes <= Self.payloadBytesMax,
+      "a payload has \(Self.payloadBytesMin) to \(Self.payloadBytesMax) bytes")
+    try require(batch >= 1, "a batch has at least one event")
+    try require(seconds > 0 && warmupSeconds >= 0, "times must be positive")
+    switch pace {
+    case .flatOut(let window): try require(window ?? 1 >= 1, "the window must be positive")
+    case .rate(let rate):
+      try require(rate > 0 && rate <= 1e9, "the rate must be above 0 and at most 10^9")
+    case .rounds(let events): try require(events >= 1, "a round has at least one event")
+    case .idle: break
+    }
+  }
+}
+
+/// Points of a run at which the caller may look at the server.
+public enum LoadMoment: Sendable, Equatable {
+  /// All subscribers are connected and their subscriptions confirmed.
+  case subscribed
+  /// Publishers too.
+  case connected
+  /// The measurement is over and nothing is in flight any more; connections are still open.
+  case drained
+}

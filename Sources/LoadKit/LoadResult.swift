@@ -1,0 +1,32 @@
+/// What a run measured, and whether what arrived was what was sent.
+public struct LoadResult: Sendable {
+  /// Whether every subscriber got every event of its topic once and in order.
+  public enum Verdict: Sendable, Equatable {
+    case exact
+    /// What was wrong, in one sentence.
+    case faulty(String)
+  }
+
+  /// Length of the measurement.
+  public var seconds = 0.0
+  /// Events that were delivered to a subscriber, per second of the measurement.
+  public var deliveriesPerSecond = 0.0
+  /// Events published and seen by all their subscribers, per second.
+  public var eventsPerSecond = 0.0
+  /// Payload bytes delivered per second.
+  public var bytesPerSecond = 0.0
+  /// Of every delivery in the measurement at a fixed rate; of one for each receive otherwise.
+  public var latency: LatencySummary?
+  /// Over the whole run, warm-up included.
+  public var published: UInt64 = 0
+  public var delivered: UInt64 = 0
+  /// Events that the server said it left out.
+  public var announcedGaps: UInt64 = 0
+  public var verdict = Verdict.exact
+  /// From the first connection until the last subscription was confirmed.
+  public var setupSeconds = 0.0
+  /// Calls of receive, which tell how much arrived at once.
+  public var receives: UInt64 = 0
+
+  public init() {}
+}

@@ -1,0 +1,163 @@
+import LinuxIO
+
+/// Runs a plan against a server that is listening on 127.0.0.1 and returns what was measured.
+///
+/// Two threads do the work: one publishes, and the calling thread subscribes. `observe` is called
+/// on the calling thread between the phases; a server that must be looked at while it is quiet can
+/// be looked at there. Blocks until the run is over: the plan's warm-up and seconds, and whatever
+/// connecting and emptying the pipe take, each bounded by `patienceSeconds` without progress.
+public func runLoad(
+  _ plan: LoadPlan, observe: (LoadMoment) -> Void = { _ in }
+) throws(LoadError) -> LoadResult {
+  try plan.validate()
+  switch plan.peer {
+  case .nats: return try run(NATSDriver.self, plan, observe)
+  case .redis: return try run(RedisDriver.self, plan, observe)
+  case .relay: return try run(RelayDriver.self, plan, observe)
+  case .galleon: throw .plan("the generator does not speak this protocol yet")
+  }
+}
+
+private func run<Driver: WireDriver & ~Copyable>(
+  _ driver: Driver.Type, _ plan: LoadPlan, _ observe: (LoadMoment) -> Void
+) throws(LoadError) -> LoadResult {
+  let progress = try Progress(topics: plan.topics)
+  let setupNs = Clock.monotonicNs()
+  var subscribers = try SubscriberLoop<Driver>(plan: plan, progress: progress)
+  try subscribers.open()
+  var result = LoadResult()
+  result.setupSeconds = Double(Clock.monotonicNs() - setupNs) / 1e9
+  observe(.subscribed)
+  if plan.pace == .idle { return result }
+
+  let publishers = PublisherBox<Driver>(try PublisherLoop(plan: plan, progress: progress))
+  defer { publishers.destroy() }
+  try unsafe publishers.loop.pointee.open()
+  observe(.connected)
+
+  let startNs = Clock.monotonicNs() + 2_000_000
+  subscribers.start()
+  let thread = try spawn { unsafe publishers.loop.pointee.run(startNs: startNs) }
+  let outcome: Result<Void, LoadError>
+  do throws(LoadError) {
+    try measure(&subscribers, plan, progress, startNs, &result)
+    outcome = .success(())
+  } catch {
+    outcome = .failure(error)
+  }
+  progress.abort()
+  thread.join()
+  // The publisher's own failure comes first: it is the cause where both have one.
+  if let failure = progress.failure { throw failure }
+  try outcome.get()
+  observe(.drained)
+  conclude(subscribers, progress, &result)
+  return result
+}
+
+private func spawn(_ body: @escaping @Sendable () -> Void) throws(LoadError) -> Thread {
+  do throws(SystemError) {
+    return try Thread.spawn(name: "publishers", body)
+  } catch {
+    throw .system(error)
+  }
+}
+
+/// Carries the publishers' loop to its thread. Only that thread touches it between its start and
+/// its end, which makes it `@safe`.
+@safe private struct PublisherBox<Driver: WireDriver & ~Copyable>: @unchecked Sendable {
+  let loop: UnsafeMutablePointer<PublisherLoop<Driver>>
+
+  init(_ publishers: consuming PublisherLoop<Driver>) {
+    unsafe loop = .allocate(capacity: 1)
+    unsafe loop.initialize(to: publishers)
+  }
+
+  func destroy() {
+    unsafe loop.deinitialize(count: 1)
+    unsafe loop.deallocate()
+  }
+}
+
+/// Receives through warm-up and measurement, stops the publishers, and goes on until everything
+/// that was published has arrived.
+private func measure<Driver: WireDriver & ~Copyable>(
+  _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress,
+  _ startNs: UInt64, _ result: inout LoadResult
+) throws(LoadError) {
+  let measureNs = startNs + UInt64(plan.warmupSeconds * 1e9)
+  let endNs = measureNs + UInt64(plan.seconds * 1e9)
+  try receive(&subscribers, until: measureNs, progress)
+  subscribers.startMeasuring()
+  let firstNs = Clock.monotonicNs()
+  let firstCount = subscribers.delivered
+  let firstReceives = subscribers.receives
+  try receive(&subscribers, until: endNs, progress)
+  let seconds = Double(Clock.monotonicNs() - firstNs) / 1e9
+  let deliveries = Double(subscribers.delivered - firstCount)
+  result.seconds = seconds
+  result.receives = subscribers.receives - firstReceives
+  result.deliveriesPerSecond = deliveries / seconds
+  result.eventsPerSecond =
+    result.deliveriesPerSecond / Double(plan.subscribers / plan.topics)
+  result.bytesPerSecond = result.deliveriesPerSecond * Double(plan.payloadBytes)
+  progress.stop()
+  try drain(&subscribers, plan, progress)
+}
+
+private func receive<Driver: WireDriver & ~Copyable>(
+  _ subscribers: inout SubscriberLoop<Driver>, until deadlineNs: UInt64, _ progress: Progress
+) throws(LoadError) {
+  while true {
+    let nowNs = Clock.monotonicNs()
+    guard nowNs < deadlineNs, !progress.isDone else { return }
+    try subscribers.turn(timeoutNs: min(deadlineNs - nowNs, 50_000_000))
+  }
+}
+
+private func drain<Driver: WireDriver & ~Copyable>(
+  _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress
+) throws(LoadError) {
+  let patienceNs = UInt64(plan.patienceSeconds * 1e9)
+  var lastCount = subscribers.delivered
+  var lastProgressNs = Clock.monotonicNs()
+  while true {
+    if progress.isDone {
+      let owed = subscribers.owed(progress.finalCounts)
+      if subscribers.delivered + subscribers.announcedGaps >= owed { return }
+    }
+    try subscribers.turn(timeoutNs: 10_000_000)
+    let nowNs = Clock.monotonicNs()
+    if subscribers.delivered != lastCount {
+      lastCount = subscribers.delivered
+      lastProgressNs = nowNs
+    } else if nowNs - lastProgressNs > patienceNs {
+      return
+    }
+  }
+}
+
+private func conclude<Driver: WireDriver & ~Copyable>(
+  _ subscribers: borrowing SubscriberLoop<Driver>, _ progress: Progress,
+  _ result: inout LoadResult
+) {
+  let counts = progress.finalCounts
+  result.published = counts.reduce(0, +)
+  result.delivered = subscribers.delivered
+  result.announcedGaps = subscribers.announcedGaps
+  result.latency = subscribers.latency
+  let faults = subscribers.faults
+  let owed = subscribers.owed(counts)
+  let unfinished = subscribers.unfinished(counts)
+  if let first = faults.first {
+    result.verdict = .faulty(
+      "\(faults.missing) events missing and \(faults.misordered) out of order; the first: "
+        + "\(first.found) where \(first.expected) was due")
+  } else if subscribers.corrupt > 0 {
+    result.verdict = .faulty("\(subscribers.corrupt) payloads differ from what was sent")
+  } else if unfinished > 0 || result.delivered != owed {
+    result.verdict = .faulty(
+      "\(owed) deliveries were owed and \(result.delivered) came; "
+        + "\(unfinished) subscribers are not at the end")
+  }
+}

@@ -1,0 +1,105 @@
+import LinuxIO
+import Synchronization
+import Testing
+
+@testable import LoadKit
+
+/// A relay on a thread of its own, for one run.
+private func withRelay(_ body: (UInt16) throws -> Void) throws {
+  let isStopped = StopFlag()
+  let ports = PortBox()
+  let thread = try Thread.spawn(name: "relay") {
+    do {
+      var relay = try Relay()
+      ports.set(relay.port)
+      try relay.run { isStopped.flag.load(ordering: .relaxed) }
+    } catch {
+      ports.set(0)
+    }
+  }
+  let port = ports.wait()
+  let outcome = Result { try body(try #require(port)) }
+  isStopped.flag.store(true, ordering: .relaxed)
+  thread.join()
+  try outcome.get()
+}
+
+private final class StopFlag: Sendable {
+  let flag = Atomic<Bool>(false)
+}
+
+/// Passes the relay's port from its thread; 0 says that it failed.
+private final class PortBox: Sendable {
+  private let port = Atomic<Int>(-1)
+
+  func set(_ value: UInt16) { port.store(Int(value), ordering: .releasing) }
+
+  func wait() -> UInt16? {
+    while port.load(ordering: .acquiring) < 0 { Thread.yield() }
+    let value = port.load(ordering: .acquiring)
+    return value > 0 ? UInt16(value) : nil
+  }
+}
+
+private func plan(_ port: UInt16) -> LoadPlan {
+  var plan = LoadPlan(peer: .relay, port: port)
+  plan.warmupSeconds = 0.02
+  plan.seconds = 0.1
+  return plan
+}
+
+@Suite(.serialized) struct RelayRunTests {
+  @Test(arguments: [(1, 1, 1), (1, 20, 1), (4, 4, 4), (2, 6, 2)])
+  func flatOutEveryEventArrivesOnceAndInOrder(
+    _ publishers: Int, _ subscribers: Int, _ topics: Int
+  ) throws {
+    try withRelay { port in
+      var plan = plan(port)
+      plan.publishers = publishers
+      plan.subscribers = subscribers
+      plan.topics = topics
+      var moments: [LoadMoment] = []
+      let result = try runLoad(plan) { moments.append($0) }
+      #expect(result.verdict == .exact)
+      #expect(result.published > 0)
+      #expect(result.delivered == result.published * UInt64(subscribers / topics))
+      #expect(result.eventsPerSecond > 0)
+      #expect(moments == [.subscribed, .connected, .drained])
+    }
+  }
+
+  @Test func aRoundEndsWhenAllSubscribersHaveAllOfIt() throws {
+    try withRelay { port in
+      var plan = plan(port)
+      plan.subscribers = 50
+      plan.pace = .rounds(events: 64)
+      let result = try runLoad(plan)
+      #expect(result.verdict == .exact)
+      #expect(result.published % 64 == 0)
+    }
+  }
+
+  @Test func atAFixedRateTheRateIsKeptAndLatenciesAreTaken() throws {
+    try withRelay { port in
+      var plan = plan(port)
+      plan.seconds = 0.3
+      plan.pace = .rate(5000)
+      let result = try runLoad(plan)
+      #expect(result.verdict == .exact)
+      // Every event due within the 0.32 seconds, and none beside them.
+      #expect((1500...1700).contains(result.published))
+      let latency = try #require(result.latency)
+      #expect(latency.count >= 1400)
+      #expect(latency.p50Ns > 0 && latency.p50Ns <= latency.maxNs)
+    }
+  }
+
+  @Test func aPlanThatContradictsItselfIsRefused() {
+    var plan = LoadPlan(peer: .relay, port: 1)
+    plan.topics = 3
+    #expect(throws: LoadError.self) { _ = try runLoad(plan) }
+    plan.topics = 1
+    plan.payloadBytes = 8
+    #expect(throws: LoadError.self) { _ = try runLoad(plan) }
+  }
+}
