@@ -51,9 +51,15 @@ let package = Package(
       name: "GalleonClient", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
     .target(
       name: "LoadKit", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
+    // What the command says and reads, without doing any I/O.
+    .target(
+      name: "CommandSupport", dependencies: ["Counters", "WireFormat"], swiftSettings: strict),
     .executableTarget(
       name: "galleon",
-      dependencies: ["BrokerServer", "GalleonClient", "LoadKit", "Counters", "WireFormat", "LinuxIO"],
+      dependencies: [
+        "BrokerServer", "GalleonClient", "LoadKit", "CommandSupport", "Counters", "WireFormat",
+        "LinuxIO",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "hunt-demo",
@@ -69,6 +75,9 @@ let package = Package(
     .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
     .testTarget(
       name: "BrokerCoreTests", dependencies: ["BrokerCore", "WireFormat", "Counters"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandSupportTests", dependencies: ["CommandSupport", "Counters", "WireFormat"],
       swiftSettings: strict),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: strict),
     .testTarget(
