@@ -79,7 +79,7 @@ let package = Package(
     .testTarget(
       name: "CommandSupportTests", dependencies: ["CommandSupport", "Counters", "WireFormat"],
       swiftSettings: strict),
-    .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: strict),
+    .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO", "CKernel"], swiftSettings: strict),
     .testTarget(
       name: "GalleonClientTests", dependencies: ["GalleonClient", "WireFormat", "LinuxIO"],
       swiftSettings: strict),

@@ -33,8 +33,6 @@ public struct Thread: ~Copyable, Sendable {
     return Thread(handle: handle)
   }
 
-  private init(handle: UInt64) { self.handle = handle }
-
   /// Carries the closure to the new thread, which takes it out and frees it.
   private final class Start {
     let name: String

@@ -25,6 +25,9 @@ struct Connection: ~Copyable {
     self.server = server
   }
 
+  /// Nobody listens on the client's own port, and nobody else can take it while this lives.
+  func addressThatRefuses() throws -> SocketAddress { try Socket.localAddress(client) }
+
   static func unixPair() throws -> Connection {
     let (client, server) = try Socket.pair()
     return Connection(client: client, server: server)
@@ -102,3 +105,6 @@ func errno(_ body: () throws(SystemError) -> Void) -> Errno? {
     return error.errno
   }
 }
+
+/// A descriptor that must be there. (The macro cannot look into what is not copyable.)
+func present(_ fd: Int32?) throws -> Int32 { try #require(fd) }
