@@ -85,6 +85,6 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests", dependencies: ["GalleonClient", "LinuxIO"], swiftSettings: strict),
-    .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO"], swiftSettings: strict),
+    .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"], swiftSettings: strict),
   ]
 )

@@ -71,9 +71,30 @@ public struct LoadPlan: Sendable {
     return max(Self.windowEventsMin, min(perTopic, perSubscriber, total))
   }
 
+  /// Events of one topic in flight at most, as far as the pace bounds them.
+  var window: Int? {
+    switch pace {
+    case .flatOut(let window): window ?? defaultWindow
+    case .rounds(let events): events
+    case .rate, .idle: nil
+    }
+  }
+
+  /// Twice what is in flight with its headers, so that a subscriber never loses an event to the
+  /// retention; at a fixed rate the server's default.
+  private var retentionBytes: Int {
+    guard let window else { return 0 }
+    return max(Self.retentionBytesMin, 2 * window * (payloadBytes + Self.headerBytesMax))
+  }
+
+  static let retentionBytesMin = 4 << 20
+  /// The most that a batch of one event adds to its payload.
+  static let headerBytesMax = 112
+
   var shape: EventShape {
     EventShape(
-      payloadBytes: payloadBytes, batch: batch, topics: topics, topicPrefix: topicPrefix)
+      payloadBytes: payloadBytes, batch: batch, topics: topics, topicPrefix: topicPrefix,
+      retentionBytes: retentionBytes)
   }
 
   /// Throws `.plan` when numbers contradict each other.

@@ -14,7 +14,7 @@ public func runLoad(
   case .nats: return try run(NATSDriver.self, plan, observe)
   case .redis: return try run(RedisDriver.self, plan, observe)
   case .relay: return try run(RelayDriver.self, plan, observe)
-  case .galleon: throw .plan("the generator does not speak this protocol yet")
+  case .galleon: return try run(GalleonDriver.self, plan, observe)
   }
 }
 

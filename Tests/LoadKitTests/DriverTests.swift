@@ -2,56 +2,6 @@ import Testing
 
 @testable import LoadKit
 
-/// Everything a driver needs besides bytes, for one subscriber of a topic with one publisher.
-@safe private final class Desk {
-  let expected = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
-  let latencies = UnsafeMutablePointer<LatencyHistogram>.allocate(capacity: 1)
-
-  init() {
-    unsafe expected.initialize(to: 1)
-    unsafe latencies.initialize(to: LatencyHistogram())
-  }
-
-  deinit {
-    unsafe expected.deallocate()
-    unsafe latencies.deinitialize(count: 1)
-    unsafe latencies.deallocate()
-  }
-
-  var tally: Tally { unsafe Tally(expected: expected, slotCount: 1, latencies: latencies) }
-}
-
-private func shape(payloadBytes: Int = 24) -> EventShape {
-  EventShape(payloadBytes: payloadBytes, batch: 1, topics: 1, topicPrefix: "t.")
-}
-
-/// Gives `bytes` to the driver in pieces of `piece` bytes, as the receive loop does.
-private func feed<Driver: WireDriver & ~Copyable>(
-  _ driver: inout Driver, _ session: inout Driver.Session, _ bytes: [UInt8], piece: Int,
-  _ tally: inout Tally
-) throws(LoadError) -> String {
-  var outbox = Outbox()
-  var carried: [UInt8] = []
-  var start = 0
-  while start < bytes.count {
-    let end = min(start + piece, bytes.count)
-    carried += bytes[start..<end]
-    start = end
-    let block = ByteBlock(carried)
-    let used = unsafe try driver.receive(
-      block.base, block.count, session: &session, tally: &tally, out: &outbox)
-    carried.removeFirst(used)
-  }
-  #expect(carried.isEmpty)
-  return sent(&outbox)
-}
-
-private func sent(_ outbox: inout Outbox) -> String {
-  let bytes = unsafe UnsafeRawBufferPointer(start: outbox.base, count: outbox.count)
-  defer { outbox.removeAll() }
-  return unsafe String(decoding: bytes, as: UTF8.self)
-}
-
 /// The bytes that `encode` makes of events 1 to `count`.
 private func published<Driver: WireDriver & ~Copyable>(
   _ driver: inout Driver, count: Int
@@ -93,7 +43,7 @@ private func payload(_ number: UInt64, timeNs: UInt64, payloadBytes: Int = 24) -
     let answer = try feed(&driver, &session, bytes, piece: piece, &tally)
     let isReady = driver.isReady(session)
     #expect(isReady)
-    #expect(answer == "PONG\r\n")
+    #expect(answer == Array("PONG\r\n".utf8))
     #expect(tally.delivered == 9)
     #expect(tally.firstFault == nil)
   }

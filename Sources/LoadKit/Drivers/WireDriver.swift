@@ -54,12 +54,14 @@ struct EventShape: Sendable {
   var topics: Int
   /// First part of the topics' names, so that runs against one server do not meet.
   var topicPrefix: String
+  /// What a topic shall keep, where that is the publisher's to say; 0 for the server's default.
+  var retentionBytes = 0
 
   func topicName(_ topic: Int) -> String { "\(topicPrefix)\(topic)" }
 }
 
 /// What a connection is for.
-enum Role: Equatable, Sendable {
+enum Role: Equatable, Sendable, BitwiseCopyable {
   case publisher(topic: Int)
   case subscriber(topic: Int)
 }

@@ -44,17 +44,12 @@ import LinuxIO
     unsafe latencies = .allocate(capacity: 1)
     unsafe latencies.initialize(to: LatencyHistogram())
     unsafe marks = .allocate(capacity: plan.topics)
+    window = UInt64(plan.window ?? 0)
     switch plan.pace {
-    case .rounds(let events):
-      window = UInt64(events)
-      step = UInt64(events)
-    case .flatOut(let asked):
-      window = UInt64(asked ?? plan.defaultWindow)
-      step = max(1, window / 4)
-    case .rate, .idle:
-      // Nobody asks for an allowance: one step is never passed.
-      window = 0
-      step = .max
+    case .rounds: step = window
+    case .flatOut: step = max(1, window / 4)
+    // Nobody asks for an allowance: one step is never passed.
+    case .rate, .idle: step = .max
     }
     unsafe marks.initialize(repeating: Mark(target: step, passed: 0), count: plan.topics)
     unsafe tally = Tally(expected: expected, slotCount: slots, latencies: latencies)
