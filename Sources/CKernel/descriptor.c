@@ -94,7 +94,13 @@ long ck_fstat(int fd, struct ck_file_info *info) {
   return 0;
 }
 
-long ck_pipe(int *ends) { return CK_RESULT(pipe2(ends, O_CLOEXEC)); }
+long ck_pipe(struct ck_ends *ends) {
+  int native[2] = {-1, -1};
+  long result = CK_RESULT(pipe2(native, O_CLOEXEC));
+  *ends = (struct ck_ends){native[0], native[1]};
+  return result;
+}
+
 long ck_duplicate(int fd) { return CK_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 long ck_set_non_blocking(int fd, int on) {

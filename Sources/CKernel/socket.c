@@ -29,8 +29,11 @@ long ck_socket(int family, int non_blocking) {
   return CK_RESULT(socket(native_family(family), stream_kind(non_blocking), 0));
 }
 
-long ck_socketpair(int *ends, int non_blocking) {
-  return CK_RESULT(socketpair(AF_UNIX, stream_kind(non_blocking), 0, ends));
+long ck_socketpair(struct ck_ends *ends, int non_blocking) {
+  int native[2] = {-1, -1};
+  long result = CK_RESULT(socketpair(AF_UNIX, stream_kind(non_blocking), 0, native));
+  *ends = (struct ck_ends){native[0], native[1]};
+  return result;
 }
 
 long ck_bind(int fd, const struct ck_address *address) {

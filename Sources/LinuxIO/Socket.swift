@@ -152,12 +152,10 @@ public enum Socket {
   public static func pair(
     _ mode: BlockingMode = .nonBlocking
   ) throws(SystemError) -> (Int32, Int32) {
-    var ends: (Int32, Int32) = (-1, -1)
+    var ends = ck_ends()
     _ = try perform("socketpair") {
-      unsafe withUnsafeMutablePointer(to: &ends.0) { first in
-        unsafe ck_socketpair(first, mode == .nonBlocking ? 1 : 0)
-      }
+      unsafe ck_socketpair(&ends, mode == .nonBlocking ? 1 : 0)
     }
-    return ends
+    return (ends.first, ends.second)
   }
 }

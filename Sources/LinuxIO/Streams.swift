@@ -63,11 +63,9 @@ public enum Stream {
 
   /// A pipe, both ends blocking and close-on-exec.
   public static func pipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
-    var ends: (Int32, Int32) = (-1, -1)
-    _ = try perform("pipe") {
-      unsafe withUnsafeMutablePointer(to: &ends.0) { first in unsafe ck_pipe(first) }
-    }
-    return (ends.0, ends.1)
+    var ends = ck_ends()
+    _ = try perform("pipe") { unsafe ck_pipe(&ends) }
+    return (ends.first, ends.second)
   }
 }
 

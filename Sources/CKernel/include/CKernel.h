@@ -51,6 +51,12 @@ struct ck_file_info {
 enum { CK_KIND_OTHER = 0, CK_KIND_FILE = 1, CK_KIND_DIRECTORY = 2, CK_KIND_SOCKET = 3,
        CK_KIND_LINK = 4 };
 
+/// The two ends of a pipe or of a pair of sockets.
+struct ck_ends {
+  int first;
+  int second;
+};
+
 CK_NOLOCKS long ck_close(int fd);
 CK_NOLOCKS long ck_read(int fd, void *bytes, size_t count);
 CK_NOLOCKS long ck_write(int fd, const void *bytes, size_t count);
@@ -73,7 +79,8 @@ long ck_flock(int fd);
 /// Does not follow a link in the last part of the path.
 long ck_lstat(const char *path, struct ck_file_info *info);
 long ck_fstat(int fd, struct ck_file_info *info);
-long ck_pipe(int *ends);
+/// First the end to read from.
+long ck_pipe(struct ck_ends *ends);
 long ck_duplicate(int fd);
 long ck_set_non_blocking(int fd, int on);
 long ck_opendir(const char *path, void *_Nullable *_Nonnull directory);
@@ -113,7 +120,7 @@ enum {
 
 /// Stream socket, close-on-exec.
 long ck_socket(int family, int non_blocking);
-long ck_socketpair(int *ends, int non_blocking);
+long ck_socketpair(struct ck_ends *ends, int non_blocking);
 long ck_bind(int fd, const struct ck_address *address);
 long ck_listen(int fd, int backlog);
 /// The accepted socket is close-on-exec and non-blocking.
