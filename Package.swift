@@ -70,8 +70,12 @@ let package = Package(
       name: "peers", dependencies: ["LoadKit", "LinuxIO"], path: "Tools/peers",
       swiftSettings: strict),
 
+    // Vectors and transcripts of Protocol/, for every test target that replays them.
+    .target(
+      name: "WireSupport", dependencies: ["WireFormat"], path: "Tests/WireSupport",
+      swiftSettings: strict),
     .testTarget(
-      name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: strict),
+      name: "WireFormatTests", dependencies: ["WireFormat", "WireSupport"], swiftSettings: strict),
     .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
     .testTarget(
       name: "BrokerCoreTests", dependencies: ["BrokerCore", "WireFormat", "Counters"],
