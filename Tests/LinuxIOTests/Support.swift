@@ -106,5 +106,28 @@ func errno(_ body: () throws(SystemError) -> Void) -> Errno? {
   }
 }
 
+/// Asks again until the answer is yes, or fails.
+///
+/// For what follows from closing a descriptor: another test may be starting a process at that
+/// moment, and until that has become its program it holds a copy of every descriptor, so that the
+/// file stays open a little longer.
+func eventually(_ answer: () throws -> Bool) throws {
+  let deadlineNs = Clock.monotonicNs() + UInt64(patienceNs)
+  while try !answer() {
+    try #require(Clock.monotonicNs() < deadlineNs, "it never became true")
+    Clock.sleep(forNs: 200_000)
+  }
+}
+
+/// The error that a body throws, or nil.
+func outcome(_ body: () throws(SystemError) -> Void) -> SystemError? {
+  do throws(SystemError) {
+    try body()
+    return nil
+  } catch {
+    return error
+  }
+}
+
 /// A descriptor that must be there. (The macro cannot look into what is not copyable.)
 func present(_ fd: Int32?) throws -> Int32 { try #require(fd) }
