@@ -126,6 +126,28 @@ long ck_terminal_size(int fd, int *columns, int *rows) {
   return 0;
 }
 
+long ck_terminal_resize(int fd, int columns, int rows) {
+  struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+  return CK_RESULT(ioctl(fd, TIOCSWINSZ, &size));
+}
+
+long ck_pseudo_terminal(struct ck_ends *ends, int columns, int rows) {
+  int screen = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (screen < 0) return -errno;
+  char name[64];
+  int terminal = -1;
+  if (grantpt(screen) == 0 && unlockpt(screen) == 0 && ptsname_r(screen, name, sizeof name) == 0)
+    terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  long failure = terminal < 0 ? -(long)errno : ck_terminal_resize(screen, columns, rows);
+  if (failure < 0) {
+    if (terminal >= 0) close(terminal);
+    close(screen);
+    return failure;
+  }
+  *ends = (struct ck_ends){screen, terminal};
+  return 0;
+}
+
 _Static_assert(sizeof(struct termios) <= CK_TERMINAL_STATE_SIZE, "room for the saved state");
 
 long ck_terminal_raw(int fd, void *saved, int signals) {

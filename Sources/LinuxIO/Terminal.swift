@@ -35,3 +35,25 @@ public struct RawTerminal: ~Copyable {
     _ = unsafe ck_terminal_restore(fd, saved)
   }
 }
+
+/// A terminal that exists only as two descriptors, to try what a program shows on one.
+public struct PseudoTerminal: ~Copyable, Sendable {
+  /// Our side: reads what is shown and writes what is typed.
+  public let screen: FileDescriptor
+  /// The side to give to a program.
+  public let terminal: FileDescriptor
+
+  public init(columns: Int, rows: Int) throws(SystemError) {
+    var ends = ck_ends()
+    _ = try perform("openpt") {
+      unsafe ck_pseudo_terminal(&ends, Int32(columns), Int32(rows))
+    }
+    screen = FileDescriptor(taking: ends.first)
+    terminal = FileDescriptor(taking: ends.second)
+  }
+
+  public func resize(columns: Int, rows: Int) throws(SystemError) {
+    let fd = screen.rawValue
+    _ = try perform("ioctl") { ck_terminal_resize(fd, Int32(columns), Int32(rows)) }
+  }
+}

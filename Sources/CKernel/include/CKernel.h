@@ -283,6 +283,9 @@ long ck_usage(uint64_t *user_ns, uint64_t *system_ns, int64_t *voluntary, int64_
 
 int ck_is_terminal(int fd);
 long ck_terminal_size(int fd, int *columns, int *rows);
+long ck_terminal_resize(int fd, int columns, int rows);
+/// A terminal without a device: first the side of the screen and keyboard, then the terminal.
+long ck_pseudo_terminal(struct ck_ends *ends, int columns, int rows);
 enum { CK_TERMINAL_STATE_SIZE = 128 };
 /// Saves the state and turns off echo, line editing and (when `signals` is 0) signal keys.
 long ck_terminal_raw(int fd, void *saved, int signals);
