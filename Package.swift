@@ -67,7 +67,7 @@ let package = Package(
       path: "Sources/HuntDemo", exclude: ["Data"], swiftSettings: strict),
 
     .executableTarget(
-      name: "peers", dependencies: ["LoadKit", "LinuxIO"], path: "Tools/peers",
+      name: "peers", dependencies: ["LoadKit", "CommandSupport", "LinuxIO"], path: "Tools/peers",
       swiftSettings: strict),
 
     // Vectors and transcripts of Protocol/, for every test target that replays them.

@@ -16,7 +16,8 @@ public struct LoadPlan: Sendable {
     /// At a fixed rate of events per second over all publishers, whatever comes back (open loop).
     /// Latencies count from the time at which an event was due.
     case rate(Double)
-    /// Publish so many events to each topic, wait until every subscriber has all of them, repeat.
+    /// Publish so many events, wait until every subscriber has all of them, repeat; on one topic.
+    /// Only whole rounds are measured, at least one.
     case rounds(events: Int)
     /// No events: hold the connections open.
     case idle
@@ -123,7 +124,9 @@ public struct LoadPlan: Sendable {
     case .flatOut(let window): try require(window ?? 1 >= 1, "the window must be positive")
     case .rate(let rate):
       try require(rate > 0 && rate <= 1e9, "the rate must be above 0 and at most 10^9")
-    case .rounds(let events): try require(events >= 1, "a round has at least one event")
+    case .rounds(let events):
+      try require(events >= 1, "a round has at least one event")
+      try require(topics == 1, "rounds are made on one topic")
     case .idle: break
     }
   }

@@ -87,17 +87,15 @@ private func measure<Driver: WireDriver & ~Copyable>(
 ) throws(LoadError) {
   let measureNs = startNs + UInt64(plan.warmupSeconds * 1e9)
   let endNs = measureNs + UInt64(plan.seconds * 1e9)
-  try receive(&subscribers, until: measureNs, progress)
+  let first = try receive(&subscribers, plan, until: measureNs, progress)
   subscribers.startMeasuring()
-  let firstNs = Clock.monotonicNs()
-  let firstCount = subscribers.delivered
-  let firstReceives = subscribers.receives
-  try receive(&subscribers, until: endNs, progress)
-  let seconds = Double(Clock.monotonicNs() - firstNs) / 1e9
-  let deliveries = Double(subscribers.delivered - firstCount)
+  let last = try receive(&subscribers, plan, until: endNs, progress)
+  let seconds = Double(last.timeNs - first.timeNs) / 1e9
   result.seconds = seconds
-  result.receives = subscribers.receives - firstReceives
-  result.deliveriesPerSecond = deliveries / seconds
+  result.receives = last.receives - first.receives
+  if seconds > 0 {
+    result.deliveriesPerSecond = Double(last.delivered - first.delivered) / seconds
+  }
   result.eventsPerSecond =
     result.deliveriesPerSecond / Double(plan.subscribers / plan.topics)
   result.bytesPerSecond = result.deliveriesPerSecond * Double(plan.payloadBytes)
@@ -105,13 +103,37 @@ private func measure<Driver: WireDriver & ~Copyable>(
   try drain(&subscribers, plan, progress)
 }
 
+/// Where a run stood at one of the ends of the measurement.
+private struct Mark {
+  var timeNs: UInt64
+  var delivered: UInt64
+  var receives: UInt64
+}
+
+/// Receives until a time, or where rounds are made, until the first round that ends after it; that
+/// may take as long as the plan is patient.
 private func receive<Driver: WireDriver & ~Copyable>(
-  _ subscribers: inout SubscriberLoop<Driver>, until deadlineNs: UInt64, _ progress: Progress
-) throws(LoadError) {
+  _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, until deadlineNs: UInt64,
+  _ progress: Progress
+) throws(LoadError) -> Mark {
+  var isInRounds = false
+  if case .rounds = plan.pace { isInRounds = true }
+  let patienceNs = UInt64(plan.patienceSeconds * 1e9)
   while true {
     let nowNs = Clock.monotonicNs()
-    guard nowNs < deadlineNs, !progress.isDone else { return }
-    try subscribers.turn(timeoutNs: min(deadlineNs - nowNs, 50_000_000))
+    // Between two rounds nothing is on its way, so what is delivered belongs to whole rounds.
+    let isAtEnd =
+      isInRounds
+      ? subscribers.stepNs >= deadlineNs || nowNs >= deadlineNs + patienceNs
+      : nowNs >= deadlineNs
+    if isAtEnd || progress.isDone {
+      return Mark(
+        timeNs: isInRounds && subscribers.stepNs > 0 ? subscribers.stepNs : nowNs,
+        delivered: isInRounds ? subscribers.deliveredInSteps : subscribers.delivered,
+        receives: subscribers.receives)
+    }
+    let timeout = nowNs < deadlineNs ? deadlineNs - nowNs : 50_000_000
+    try subscribers.turn(timeoutNs: min(timeout, 50_000_000))
   }
 }
 

@@ -74,7 +74,9 @@ private func delivered(_ publishes: [UInt8], from sequence: UInt64) throws -> [U
       unsafe Batch.stamp(base, sequence: next, time: 1, bytesBefore: 0, topic: 9)
       next += UInt64(batch.count)
     }
-    bytes += frame { unsafe Deliver(topic: 9).encode(into: &$0, ref: 1, batches: batches.span.bytes) }
+    bytes += frame { writer in
+      unsafe Deliver(topic: 9).encode(into: &writer, ref: 1, batches: batches.span.bytes)
+    }
   }
   return bytes
 }

@@ -1,6 +1,6 @@
 /// Lines of the text protocols, for everything that is not an event and therefore rare.
 enum TextLine {
-  /// A line longer than this ends the run. The longest is NATS' greeting with its key and addresses.
+  /// A line longer than this ends the run. The longest is NATS' greeting with its addresses.
   static let byteCountMax = 16 * 1024
 
   /// Bytes of the first line with its end (`\n`), or nil if the end is not there yet.

@@ -30,8 +30,9 @@ import Synchronization
     } catch {
       throw .system(error)
     }
-    unsafe allowances = .allocate(capacity: topics * Self.stride)
-    for index in 0..<(topics * Self.stride) { unsafe (allowances + index).initialize(to: Atomic(0)) }
+    let count = topics * Self.stride
+    unsafe allowances = .allocate(capacity: count)
+    for index in 0..<count { unsafe (allowances + index).initialize(to: Atomic(0)) }
   }
 
   deinit { unsafe allowances.deallocate() }

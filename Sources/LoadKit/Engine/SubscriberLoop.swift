@@ -25,7 +25,9 @@ import LinuxIO
 
   private(set) var delivered: UInt64 = 0
   private(set) var corrupt: UInt64 = 0
-  private(set) var closed = 0
+  /// Steps that all subscribers of a topic have made, and when the newest was made.
+  private(set) var steps: UInt64 = 0
+  private(set) var stepNs: UInt64 = 0
 
   private struct Mark: BitwiseCopyable {
     var target: UInt64
@@ -137,12 +139,14 @@ import LinuxIO
   }
 
   @inline(always)
-  private func notePassing(topic: Int, from before: UInt64, to after: UInt64) {
+  private mutating func notePassing(topic: Int, from before: UInt64, to after: UInt64) {
     let mark = unsafe marks + topic
     guard unsafe before < mark.pointee.target && after >= mark.pointee.target else { return }
     unsafe mark.pointee.passed += 1
     while unsafe mark.pointee.passed == plan.subscribers / plan.topics {
       let reached = unsafe mark.pointee.target
+      steps &+= 1
+      stepNs = tally.nowNs
       unsafe mark.pointee.target = reached + step
       unsafe mark.pointee.passed = countPassed(topic: topic, target: reached + step)
       progress.allow(reached + window, topic: topic)
@@ -163,6 +167,9 @@ import LinuxIO
     let subscribersOfTopic = UInt64(plan.subscribers / plan.topics)
     return counts.reduce(0) { $0 + $1 * subscribersOfTopic }
   }
+
+  /// Events that belong to the steps which all subscribers have made, for all of them.
+  var deliveredInSteps: UInt64 { steps * step * UInt64(plan.subscribers / plan.topics) }
 
   /// How many subscribers are not exactly behind the last event of each publisher.
   func unfinished(_ counts: [UInt64]) -> Int {

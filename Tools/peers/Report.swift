@@ -1,0 +1,159 @@
+import CommandSupport
+import LinuxIO
+import LoadKit
+
+/// Prints what was measured.
+struct Report {
+  let options: Options
+  let results: [[Series]]
+
+  // MARK: For people
+
+  func table() -> String {
+    var table = TextTable([
+      .init("workload", right: false), .init("server", right: false), .init("median"),
+      .init("min"), .init("max"), .init("p99"), .init("/ nats"), .init("/ redis"),
+      .init("/ relay"), .init("memory"), .init("goal", right: false),
+    ])
+    for group in results {
+      for (index, series) in group.enumerated() {
+        table.add([
+          index == 0 ? series.workload.name : "", series.contender.name,
+          text(series.median, series), text(series.values.first, series),
+          text(series.values.last, series),
+          series.p99.map { HumanNumber.duration(UInt64($0)) } ?? "",
+          ratio(series, to: "nats", group), ratio(series, to: "redis", group),
+          ratio(series, to: "relay", group),
+          series.memoryBytes.map { HumanNumber.size(UInt64(max(0, $0))) } ?? "",
+          goals(series, group),
+        ])
+      }
+    }
+    let title = [
+      "\(System.onlineCPUs) processors, \(options.repetitions) repetitions of "
+        + "\(options.seconds) s, the generator's sockets with "
+        + "\(options.congestionControl ?? "the default") congestion control",
+      "",
+    ]
+    return (title + table.lines(width: 200) + complaints()).joined(separator: "\n") + "\n"
+  }
+
+  private func complaints() -> [String] {
+    let all = results.flatMap { $0 }.flatMap { series in
+      series.complaints.map { "\(series.workload.name) \(series.contender.name): \($0)" }
+    }
+    return all.isEmpty ? ["", "Every run: all events, once, in order."] : [""] + all
+  }
+
+  private func text(_ value: Double?, _ series: Series) -> String {
+    guard let value else { return "-" }
+    switch series.workload.measure {
+    case .eventsPerSecond, .deliveriesPerSecond: return HumanNumber.short(value) + "/s"
+    case .latency, .start: return HumanNumber.duration(UInt64(value))
+    case .bytesPerSubscriber: return HumanNumber.size(max(0, value))
+    }
+  }
+
+  private func ratio(_ series: Series, to name: String, _ group: [Series]) -> String {
+    guard series.contender.name != name, let mine = series.median,
+      let other = median(name, group), other > 0
+    else { return "" }
+    return HumanNumber.short((mine / other * 100).rounded() / 100)
+  }
+
+  private func median(_ name: String, _ group: [Series]) -> Double? {
+    group.first { $0.contender.name == name }?.median
+  }
+
+  private func goals(_ series: Series, _ group: [Series]) -> String {
+    series.workload.goals.compactMap { goal in
+      guard let (words, isReached) = judge(goal, series, group) else { return nil }
+      return (isReached ? "reached: " : "MISSED: ") + words
+    }.joined(separator: "; ")
+  }
+
+  /// Nil where the goal is not about this series, or something to compare with is missing.
+  private func judge(
+    _ goal: Workload.Goal, _ series: Series, _ group: [Series]
+  ) -> (String, Bool)? {
+    guard let mine = series.median else { return nil }
+    let isWhole = series.complaints.isEmpty
+    switch goal {
+    case .times(let factor, let other, contender: series.contender.name):
+      guard let theirs = median(other, group) else { return nil }
+      return ("at least \(Int(factor)) x \(other)", isWhole && mine >= factor * theirs)
+    case .latencyNotAbove(let other, contender: series.contender.name):
+      guard let theirs = group.first(where: { $0.contender.name == other }),
+        let p50 = theirs.median, let p99 = theirs.p99, let my99 = series.p99
+      else { return nil }
+      return ("p50 and p99 not above \(other)", isWhole && mine <= p50 && my99 <= p99)
+    case .share(let share, let workload, contender: series.contender.name):
+      let other = results.flatMap { $0 }.first {
+        $0.workload.name == workload && $0.contender.name == series.contender.name
+      }
+      guard let whole = other?.median else { return nil }
+      let words = "at least \(Int(share * 100)) % of \(workload)"
+      return (words, isWhole && mine >= share * whole)
+    case .atMost(let limit, contender: series.contender.name):
+      return ("at most \(text(limit, series))", isWhole && mine <= limit)
+    default: return nil
+    }
+  }
+
+  // MARK: For programs
+
+  func json() -> String {
+    var writer = JSONWriter()
+    writer.object { writer in
+      writer.field("processors", System.onlineCPUs)
+      writer.field("repetitions", options.repetitions)
+      writer.field("seconds", options.seconds)
+      writer.field("congestion_control", options.congestionControl)
+      writer.array("series") { writer in
+        for group in results {
+          for series in group { write(series, group, to: &writer) }
+        }
+      }
+    }
+    return writer.text + "\n"
+  }
+
+  private func write(_ series: Series, _ group: [Series], to writer: inout JSONWriter) {
+    func over(_ name: String) -> Double? {
+      guard let mine = series.median, let other = median(name, group), other > 0 else {
+        return nil
+      }
+      return mine / other
+    }
+    writer.object { writer in
+      writer.field("workload", series.workload.name)
+      writer.field("server", series.contender.name)
+      writer.field("unit", unit(series))
+      writer.field("median", series.median)
+      writer.field("p99_median", series.p99)
+      writer.field("over_nats", over("nats"))
+      writer.field("over_redis", over("redis"))
+      writer.field("over_relay", over("relay"))
+      writer.array("runs") { writer in
+        for sample in series.samples {
+          writer.object { writer in
+            writer.field("value", sample.value)
+            writer.field("p99", sample.p99)
+            writer.field("memory_bytes", sample.memoryBytes.map { UInt64(max(0, $0)) })
+            writer.field("start_ns", sample.startNs)
+            writer.field("complaint", sample.complaint)
+          }
+        }
+      }
+    }
+  }
+
+  private func unit(_ series: Series) -> String {
+    switch series.workload.measure {
+    case .eventsPerSecond: "events/s"
+    case .deliveriesPerSecond: "deliveries/s"
+    case .latency, .start: "ns"
+    case .bytesPerSubscriber: "bytes"
+    }
+  }
+}

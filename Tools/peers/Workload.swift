@@ -1,0 +1,126 @@
+import LoadKit
+
+/// One row group of the comparison: what is done, what is measured, and what we want to reach.
+struct Workload: Sendable {
+  /// What the number is, and so which direction is better.
+  enum Measure: Sendable {
+    case eventsPerSecond
+    case deliveriesPerSecond
+    /// Quantiles of the latency; the median of the p50 is compared, and the p99 beside it.
+    case latency
+    /// Time from start to listening; with the memory of a server that does nothing.
+    case start
+    /// Bytes that a subscriber costs who does nothing.
+    case bytesPerSubscriber
+
+    var isLowerBetter: Bool {
+      switch self {
+      case .eventsPerSecond, .deliveriesPerSecond: false
+      case .latency, .start, .bytesPerSubscriber: true
+      }
+    }
+  }
+
+  /// What Galleon shall reach.
+  enum Goal: Sendable {
+    /// At least so many times another's number; `contender` is the one of ours that is meant.
+    case times(Double, of: String, contender: String)
+    /// p50 and p99 no higher than another's.
+    case latencyNotAbove(String, contender: String)
+    /// At least this share of the same server's number in another workload.
+    case share(Double, ofWorkload: String, contender: String)
+    /// At most this, in the measure's unit.
+    case atMost(Double, contender: String)
+  }
+
+  let name: String
+  let about: String
+  let measure: Measure
+  var goals: [Goal] = []
+  var contenders = ["galleon", "galleon-1", "nats", "redis", "relay"]
+  var publishers = 1
+  var subscribers = 1
+  var topics = 1
+  var stalled = 0
+  var payloadBytes = 128
+  var pace = LoadPlan.Pace.flatOut(window: nil)
+  /// Seconds without progress that are still no failure.
+  var patienceSeconds = 10.0
+
+  func plan(_ contender: Contender, port: UInt16, _ options: Options) -> LoadPlan {
+    var plan = LoadPlan(peer: contender.peer, port: port)
+    plan.publishers = publishers
+    plan.subscribers = subscribers
+    plan.topics = topics
+    plan.stalledSubscribers = stalled
+    plan.payloadBytes = payloadBytes
+    plan.pace = pace
+    plan.batch = min(contender.batch, Self.batchBytes / payloadBytes)
+    plan.seconds = options.seconds
+    plan.warmupSeconds = options.warmupSeconds
+    plan.patienceSeconds = patienceSeconds
+    plan.congestionControl = options.congestionControl
+    return plan
+  }
+
+  /// A batch of large events has fewer of them; what fits into a batch with room for its records.
+  private static let batchBytes = 61_440
+
+  static let all: [Workload] = [
+    oneToOne(16, [.times(8, of: "nats", contender: "galleon")]),
+    oneToOne(
+      128,
+      [
+        .times(4, of: "nats", contender: "galleon"),
+        .times(3, of: "nats", contender: "galleon-1"),
+      ]),
+    oneToOne(512, []),
+    oneToOne(4096, []),
+    Workload(
+      name: "1to100", about: "1 publisher, 100 subscribers", measure: .deliveriesPerSecond,
+      goals: [.times(4, of: "nats", contender: "galleon")], subscribers: 100),
+    Workload(
+      name: "1to1000", about: "1 publisher, 1000 subscribers", measure: .deliveriesPerSecond,
+      goals: [.times(4, of: "nats", contender: "galleon")], subscribers: 1000),
+    Workload(
+      name: "8to8", about: "8 publishers to 8 subscribers on 8 topics",
+      measure: .eventsPerSecond, goals: [.times(3, of: "nats", contender: "galleon")],
+      publishers: 8, subscribers: 8, topics: 8),
+    latency("latency-10k", 10_000, []),
+    latency("latency-100k", 100_000, [.latencyNotAbove("redis", contender: "galleon")]),
+    Workload(
+      name: "start", about: "from start to listening, with the memory of an idle server",
+      measure: .start, goals: [.atMost(6e6, contender: "galleon")],
+      contenders: ["galleon", "nats", "redis"]),
+    Workload(
+      name: "idle-19800", about: "memory of a subscriber who does nothing",
+      measure: .bytesPerSubscriber, goals: [.atMost(1024, contender: "galleon")],
+      contenders: ["galleon", "nats", "redis"], subscribers: 19_800, pace: .idle),
+    Workload(
+      name: "1to19800", about: "64 events in flight to 19,800 subscribers",
+      measure: .deliveriesPerSecond, goals: [.times(3, of: "nats", contender: "galleon")],
+      subscribers: 19_800, pace: .rounds(events: 64), patienceSeconds: 20),
+    stalled(1),
+    stalled(10),
+  ]
+
+  private static func oneToOne(_ payloadBytes: Int, _ goals: [Goal]) -> Workload {
+    Workload(
+      name: "1to1-\(payloadBytes)", about: "1 publisher, 1 subscriber, \(payloadBytes) bytes",
+      measure: .eventsPerSecond, goals: goals, payloadBytes: payloadBytes)
+  }
+
+  private static func latency(_ name: String, _ rate: Double, _ goals: [Goal]) -> Workload {
+    Workload(
+      name: name, about: "\(Int(rate)) events a second whatever comes back", measure: .latency,
+      goals: goals, contenders: ["galleon", "nats", "redis", "relay"], pace: .rate(rate))
+  }
+
+  private static func stalled(_ count: Int) -> Workload {
+    Workload(
+      name: "stalled-\(count)", about: "one healthy subscriber beside \(count) that never read",
+      measure: .eventsPerSecond,
+      goals: [.share(0.9, ofWorkload: "1to1-128", contender: "galleon")],
+      contenders: ["galleon", "nats", "redis"], stalled: count)
+  }
+}
