@@ -78,17 +78,20 @@ let package = Package(
       name: "WireFormatTests", dependencies: ["WireFormat", "WireSupport"], swiftSettings: strict),
     .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
     .testTarget(
-      name: "BrokerCoreTests", dependencies: ["BrokerCore", "WireFormat", "Counters"],
+      name: "BrokerCoreTests",
+      dependencies: ["BrokerCore", "WireFormat", "WireSupport", "Counters"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandSupportTests", dependencies: ["CommandSupport", "Counters", "WireFormat"],
       swiftSettings: strict),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO", "CKernel"], swiftSettings: strict),
     .testTarget(
-      name: "GalleonClientTests", dependencies: ["GalleonClient", "WireFormat", "LinuxIO"],
+      name: "GalleonClientTests",
+      dependencies: ["GalleonClient", "WireFormat", "WireSupport", "LinuxIO"],
       swiftSettings: strict),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["GalleonClient", "LinuxIO"], swiftSettings: strict),
+      name: "IntegrationTests", dependencies: ["GalleonClient", "WireSupport", "LinuxIO"],
+      swiftSettings: strict),
     .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"], swiftSettings: strict),
   ]
 )

@@ -80,6 +80,15 @@ public struct RecordCursor {
         payload: body..<(body + size), replyTo: nil)
     }
     let flags = RecordFlags(rawValue: UInt8(word >> RecordWord.flagsShift))
+    if flags == .key, size > 2 {
+      let key = unsafe Int(base.loadUInt16(body))
+      if key >= 1, key <= WireLimits.keyBytesMax, key <= size - 2 {
+        let payload = body + 2 + key
+        return EventView(
+          flags: flags, offset: start, key: (body + 2)..<payload, headers: body..<body,
+          payload: payload..<(body + size), replyTo: nil)
+      }
+    }
     return try unsafe Self.parts(base, flags: flags, start: start, end: body + size)
   }
 

@@ -33,8 +33,12 @@ func checkRecords(
       throw WireError(.malformedBatch, offset: at, need: RecordWord.bytes, have: end - at)
     }
     let word = unsafe base.loadUInt32(at)
-    guard word <= RecordWord.sizeMask, !requireKey else {
-      at = try unsafe checkRecord(records, at: at, requireKey: requireKey)
+    if word > RecordWord.sizeMask || requireKey {
+      if let bytes = unsafe keyedRecordBytes(base + at, word: word, left: end - at) {
+        at += bytes
+      } else {
+        at = try unsafe checkRecord(records, at: at, requireKey: requireKey)
+      }
       left -= 1
       continue
     }
@@ -54,6 +58,19 @@ func checkRecords(
   guard at == end else {
     throw WireError(.malformedBatch, offset: min(at, end), need: at, have: end)
   }
+}
+
+/// Bytes of a well-formed record whose only flag is its key, which is what keyed topics are full
+/// of; nil where it is something else or has a fault.
+@unsafe @inline(__always)
+private func keyedRecordBytes(_ record: UnsafeRawPointer, word: UInt32, left: Int) -> Int? {
+  let size = Int(word & RecordWord.sizeMask)
+  guard word >> RecordWord.flagsShift == UInt32(RecordFlags.key.rawValue), size > 2,
+    size <= left - RecordWord.bytes
+  else { return nil }
+  let key = unsafe Int(record.loadUInt16(RecordWord.bytes))
+  guard key >= 1, key <= WireLimits.keyBytesMax, key <= size - 2 else { return nil }
+  return RecordWord.bytes + size
 }
 
 /// Checks one record that has flags, or must have a key, and returns where the next one starts.
