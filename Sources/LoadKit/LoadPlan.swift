@@ -59,7 +59,7 @@ public struct LoadPlan: Sendable {
   /// A process on the test machine may hold 20,000 descriptors.
   public static let connectionsMax = 19_950
   /// Bounds of the default window: events, bytes towards one subscriber, bytes towards all.
-  public static let windowEventsMax = 65_536
+  public static let windowEventsMax = 16_384
   public static let windowBytesPerSubscriberMax = 8 << 20
   public static let windowBytesMax = 256 << 20
   public static let windowEventsMin = 256

@@ -86,9 +86,9 @@ private func measure<Driver: WireDriver & ~Copyable>(
   _ startNs: UInt64, _ result: inout LoadResult
 ) throws(LoadError) {
   let measureNs = startNs + UInt64(plan.warmupSeconds * 1e9)
-  let endNs = measureNs + UInt64(plan.seconds * 1e9)
   let first = try receive(&subscribers, plan, until: measureNs, progress)
   subscribers.startMeasuring()
+  let endNs = first.timeNs + UInt64(plan.seconds * 1e9)
   let last = try receive(&subscribers, plan, until: endNs, progress)
   let seconds = Double(last.timeNs - first.timeNs) / 1e9
   result.seconds = seconds
