@@ -2,6 +2,9 @@ import CKernel
 
 /// This process and the machine it runs on.
 public enum System {
+  /// Ends the process at once: nothing is flushed, no handler runs.
+  public static func exitNow(_ code: Int32) -> Never { ck_exit_now(code) }
+
   public static var processID: Int32 { ck_process_id() }
 
   /// The effective user.

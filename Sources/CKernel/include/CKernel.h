@@ -269,6 +269,8 @@ long ck_spawn(
 /// The process id, or 0 when it still runs and `wait` is 0. `kind`: 0 for an exit, 1 for a signal.
 long ck_wait_process(int process, int wait, int *kind, int *code);
 long ck_pidfd(int process);
+__attribute__((noreturn)) void ck_exit_now(int32_t code);
+
 int32_t ck_process_id(void);
 uint32_t ck_user_id(void);
 const char *_Nullable ck_environment(const char *name);

@@ -1,0 +1,329 @@
+import WireFormat
+
+// From what subscriptions have to send to pieces of memory for a socket, and back what the socket
+// did not take.
+
+extension Shard {
+  func listForTransmit(_ slot: UInt32) {
+    guard !connections[slot].isListedForTransmit, connections[slot].isWritable,
+      connections[slot].phase != .ended
+    else { return }
+    connections[slot].isListedForTransmit = true
+    append(slot, to: &transmitList, of: connections, \.transmit)
+  }
+
+  func hasOutput(_ slot: UInt32) -> Bool {
+    !connections[slot].stash.isEmpty || !connections[slot].control.isEmpty
+      || connections[slot].serving != noSlot
+  }
+
+  /// The next connection to write to; what to write is in `transmitVectors`. The caller writes it,
+  /// at once, and says with `transmitted` how much the socket took.
+  public func pollTransmit() -> ConnectionID? {
+    while transmitList != noSlot {
+      let slot = transmitList
+      remove(slot, from: &transmitList, of: connections, \.transmit)
+      connections[slot].isListedForTransmit = false
+      guard connections[slot].isWritable, connections[slot].phase != .ended else { continue }
+      if fillPlan(slot) {
+        return ConnectionID(slot: slot, generation: connections[slot].generation)
+      }
+      if connections[slot].phase == .closing { end(slot) }
+    }
+    return nil
+  }
+
+  /// What to write to the connection that `pollTransmit` named; valid until `transmitted`.
+  public var transmitVectors: UnsafeBufferPointer<TransmitVector> { unsafe plan.vectors }
+  /// How many bytes that is.
+  public var transmitBytes: Int { plan.bytes }
+
+  /// The connection can be written to again.
+  public func handleWritable(_ id: ConnectionID) {
+    guard let slot = live(id), !connections[slot].isWritable else { return }
+    connections[slot].isWritable = true
+    if connections[slot].phase != .closing { connections[slot].stalledNs = 0 }
+    if hasOutput(slot) || connections[slot].phase == .closing { listForTransmit(slot) }
+  }
+
+  // MARK: Filling
+
+  private func fillPlan(_ slot: UInt32) -> Bool {
+    plan.begin(slot)
+    if connections[slot].phase == .open { addFrames(slot) }
+    guard connections[slot].phase != .ended else {
+      plan.end()
+      return false
+    }
+    unsafe plan.setWaiting(
+      stash: connections[slot].stash.bytes, control: connections[slot].control.bytes)
+    if plan.bytes == 0 {
+      plan.end()
+      return false
+    }
+    return true
+  }
+
+  /// Weighted turns: each subscription sends up to its weight in frames, each time of the next of
+  /// its topics, then the next subscription.
+  private func addFrames(_ slot: UInt32) {
+    while plan.hasRoom, connections[slot].serving != noSlot {
+      let subscription = connections[slot].serving
+      let cursor = subscriptions[subscription].ready
+      precondition(cursor != noSlot, "a subscription in the round has nothing to send")
+      switch addFrame(slot, subscription, cursor) {
+      case .added:
+        // The cursor may have caught up and be out of the ring of topics.
+        if cursors[cursor].isReady, subscriptions[subscription].ready == cursor {
+          subscriptions[subscription].ready = cursors[cursor].ready.next
+        }
+        guard subscriptions[subscription].isServed else { continue }
+        subscriptions[subscription].turns -= 1
+        if subscriptions[subscription].turns == 0 {
+          subscriptions[subscription].turns = subscriptions[subscription].weight
+          connections[slot].serving = subscriptions[subscription].serving.next
+        }
+      case .noCredit:
+        stopServing(subscription)
+      case .full:
+        return
+      }
+    }
+  }
+
+  enum Addition {
+    case added
+    case noCredit
+    /// Nothing more fits into this plan, or the session ended.
+    case full
+  }
+
+  private func addFrame(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
+    let id = cursors[cursor].topic
+    if subscriptions[subscription].policy == Policy.dropOldest.rawValue {
+      dropOldest(subscription, cursor)
+    }
+    dropExpired(cursor)
+    guard cursors[cursor].hasGap || subscriptions[subscription].hasCredit else {
+      return nextWithGap(subscription) ? .added : .noCredit
+    }
+    guard announce(slot, id) else { return .full }
+    if cursors[cursor].hasGap {
+      addGap(subscription, cursor)
+      return .added
+    }
+    return addDeliver(slot, subscription, cursor)
+  }
+
+  /// Without credit only gaps are told: brings the next cursor with one to the front.
+  private func nextWithGap(_ subscription: UInt32) -> Bool {
+    var cursor = subscriptions[subscription].ready
+    let first = cursor
+    repeat {
+      if cursors[cursor].hasGap {
+        subscriptions[subscription].ready = cursor
+        return true
+      }
+      cursor = cursors[cursor].ready.next
+    } while cursor != first
+    return false
+  }
+
+  private func addGap(_ subscription: UInt32, _ cursor: UInt32) {
+    let before = cursors[cursor]
+    let count = before.sequence - before.gapFirst
+    let gap = Gap(
+      topic: before.topic, cause: GapCause(rawValue: before.gapCause) ?? .several,
+      first: before.gapFirst, last: before.sequence - 1, count: count, bytes: before.gapBytes)
+    var writer = unsafe FrameWriter(plan.prefixRoom())
+    let fits = gap.encode(
+      into: &writer, ref: subscriptions[subscription].ref, correlation: 0)
+    precondition(fits, "a GAP fits its room")
+    cursors[cursor].gapCause = CursorEntry.noGap
+    cursors[cursor].gapBytes = 0
+    settle(cursor)
+    unsafe plan.add(
+      TransmitPlan.Frame(
+        subscription: subscription, cursor: cursor, bytes: writer.count, events: 0, batches: 0,
+        isGap: true, time: realtimeNs, charge: 0, before: before),
+      prefixBytes: writer.count, body: UnsafeRawBufferPointer(start: nil, count: 0))
+  }
+
+  /// A cursor that has nothing more to send leaves the ring of its subscription's topics; it ends
+  /// when what it sent has been taken.
+  private func settle(_ cursor: UInt32) {
+    if cursors[cursor].sequence == topics[cursors[cursor].topic].tail.sequence,
+      !cursors[cursor].hasGap
+    {
+      makeUnready(cursor)
+    }
+  }
+
+  private func addDeliver(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
+    normalize(cursor)
+    let before = cursors[cursor]
+    guard let page = Page(address: before.page) else {
+      preconditionFailure("a ready cursor without a page")
+    }
+    let tail = topics[before.topic].tail
+    let limit = before.page == tail.page ? tail.offset : page.used
+    let run = takeRun(slot, subscription, before, page: page, limit: limit)
+    if run.bytes == 0 { return addReframed(slot, subscription, cursor, page) }
+
+    let start = Int(before.offset)
+    let skip = before.sequence - page.batch(at: start).sequence
+    writeDeliverPrefix(subscription, topic: before.topic, skip: skip, bodyBytes: run.bytes)
+    cursors[cursor].offset = UInt32(start + run.bytes)
+    cursors[cursor].sequence = run.endSequence
+    cursors[cursor].bytes = run.endBytes
+    let events = run.endSequence - before.sequence
+    let charge = run.endBytes - before.bytes
+    subscriptions[subscription].sentEvents += events
+    subscriptions[subscription].sentBytes += charge
+    settle(cursor)
+    unsafe plan.add(
+      TransmitPlan.Frame(
+        subscription: subscription, cursor: cursor, bytes: Deliver.prefixSize + run.bytes,
+        events: events, batches: run.batches, isGap: false, time: page.batch(at: start).time,
+        charge: charge, before: before),
+      prefixBytes: Deliver.prefixSize,
+      body: UnsafeRawBufferPointer(start: page.start + start, count: run.bytes))
+    return .added
+  }
+
+  private func writeDeliverPrefix(
+    _ subscription: UInt32, topic: UInt32, skip: UInt64, bodyBytes: Int
+  ) {
+    let room = unsafe plan.prefixRoom().baseAddress!
+    let header = FrameHeader(
+      length: UInt32(Deliver.prefixSize - FrameHeader.lengthBytes + bodyBytes),
+      typeRaw: FrameType.deliver.rawValue, ref: subscriptions[subscription].ref, correlation: 0)
+    unsafe header.store(to: room)
+    unsafe room.storeBytes(of: topic, toByteOffset: 16, as: UInt32.self)
+    unsafe room.storeBytes(of: UInt32(skip), toByteOffset: 20, as: UInt32.self)
+  }
+
+  /// Batches that go out in one frame.
+  struct Run: BitwiseCopyable {
+    var bytes = 0
+    var batches: UInt32 = 0
+    var endSequence: UInt64 = 0
+    var endBytes: UInt64 = 0
+  }
+
+  /// As many batches from a cursor on as one frame may have: up to the target size, the credit, the
+  /// end of the page, and the first that must be treated on its own. None where that is the first.
+  private func takeRun(
+    _ slot: UInt32, _ subscription: UInt32, _ cursor: CursorEntry, page: Page, limit: Int
+  ) -> Run {
+    let start = Int(cursor.offset)
+    let known = CodecSet(rawValue: connections[slot].codecs)
+    let bytesMax = min(
+      WireLimits.deliverTargetBytes, Int(connections[slot].outputLengthMax) - Deliver.prefixSize)
+    let creditEvents = subscriptions[subscription].creditEvents
+      - subscriptions[subscription].sentEvents
+    let creditBytes = subscriptions[subscription].creditBytes
+      - subscriptions[subscription].sentBytes
+    var run = Run(endSequence: cursor.sequence, endBytes: cursor.bytes)
+    var offset = start
+    while offset < limit {
+      let batch = page.batch(at: offset)
+      let padded = batch.paddedLength
+      if run.bytes > 0 {
+        if run.bytes + padded > bytesMax { break }
+        if run.endSequence - cursor.sequence >= creditEvents { break }
+        if run.endBytes - cursor.bytes >= creditBytes { break }
+      }
+      let codec = batch.codec
+      if codec != 0, known.rawValue & (1 << UInt32(codec)) == 0 { break }
+      if batch.ttlMs != 0, isExpired(batch) { break }
+      offset += padded
+      run.bytes += padded
+      run.batches += 1
+      run.endSequence = batch.sequence + UInt64(batch.count)
+      run.endBytes = batch.bytesBefore + batch.charge
+    }
+    return run
+  }
+
+  // MARK: Taken or not
+
+  /// The socket took the first `count` bytes of the plan; fewer than all means that it is full.
+  ///
+  /// - Parameter realtimeNs: the time after the write, for the histogram of time in the broker.
+  public func transmitted(_ count: Int, realtimeNs: UInt64) {
+    let slot = plan.connection
+    precondition(slot != noSlot && count >= 0 && count <= plan.bytes, "no such transmission")
+    counters.sent(slot, bytes: count, isCut: count < plan.bytes)
+    var offset = min(count, plan.stashBytes)
+    connections[slot].stash.consume(offset)
+    if connections[slot].stash.isEmpty { outputPool.give(&connections[slot].stash) }
+    let control = min(count - offset, plan.controlBytes)
+    connections[slot].control.consume(control)
+    if connections[slot].control.isEmpty { outputPool.give(&connections[slot].control) }
+    offset += control
+
+    var taken = 0
+    var cutBytes = 0
+    while taken < plan.frameCount, offset < count {
+      let frame = plan.frame(taken)
+      counters.delivered(slot, frame, nowNs: realtimeNs)
+      offset += frame.bytes
+      taken += 1
+      cutBytes = max(0, offset - count)
+    }
+    if count < plan.bytes {
+      connections[slot].isWritable = false
+      if connections[slot].stalledNs == 0 || count > 0, connections[slot].phase != .closing {
+        connections[slot].stalledNs = nowNs
+      }
+    }
+    for i in stride(from: plan.frameCount - 1, through: taken, by: -1) { takeBack(plan.frame(i)) }
+    for i in 0..<taken {
+      let cursor = plan.frame(i).cursor
+      if cursors.isUsed(cursor), !cursors[cursor].isReady, !cursors[cursor].isAttaching {
+        endCursor(cursor)
+      }
+    }
+    if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
+    plan.end()
+    guard connections[slot].phase != .ended else { return }
+    if connections[slot].isWritable {
+      connections[slot].stalledNs = connections[slot].phase == .closing
+        ? connections[slot].stalledNs : 0
+      if hasOutput(slot) || connections[slot].phase == .closing { listForTransmit(slot) }
+    }
+  }
+
+  /// Undoes a frame that the socket did not take.
+  private func takeBack(_ frame: TransmitPlan.Frame) {
+    let before = frame.before
+    cursors[frame.cursor].page = before.page
+    cursors[frame.cursor].offset = before.offset
+    cursors[frame.cursor].sequence = before.sequence
+    cursors[frame.cursor].bytes = before.bytes
+    cursors[frame.cursor].gapCause = before.gapCause
+    cursors[frame.cursor].gapFirst = before.gapFirst
+    cursors[frame.cursor].gapBytes = before.gapBytes
+    subscriptions[frame.subscription].sentEvents -= frame.events
+    subscriptions[frame.subscription].sentBytes -= frame.charge
+    makeReady(frame.cursor)
+    serve(frame.subscription)
+  }
+
+  /// Keeps the rest of a frame that was cut, so that ring memory is never waited for by a socket.
+  private func stash(_ slot: UInt32, from offset: Int, bytes: Int) {
+    precondition(connections[slot].stash.isEmpty, "a second cut frame")
+    while true {
+      if var buffer = outputPool.take(bytes) {
+        plan.copy(from: offset, count: bytes, into: &buffer)
+        connections[slot].stash = buffer
+        return
+      }
+      guard closeLongestStalled(but: slot) else {
+        abandon(slot, .outputMemory)
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/// Memory for what a connection must keep between turns: a frame that has not arrived whole, the
+/// rest of one that was cut by a full socket, control frames that wait. Power-of-two sizes with a
+/// free list each, under a limit in bytes that was chosen at start.
+///
+/// One thread owns a pool.
+@safe
+struct BufferPool: ~Copyable {
+  static let bytesMin = 256
+  /// 256 B << 15 = 8 MiB: more than the largest frame an operator can allow.
+  static let classes = 16
+
+  private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  private let state: UnsafeMutablePointer<State>
+  let limitBytes: Int
+  /// How much memory in free lists is kept for the next use instead of given back.
+  private static let keepBytesMax = 4 << 20
+
+  private struct State {
+    var usedBytes = 0
+    var keptBytes = 0
+  }
+
+  init(limitBytes: Int) {
+    self.limitBytes = limitBytes
+    unsafe free = .allocate(capacity: Self.classes)
+    unsafe free.initialize(repeating: nil, count: Self.classes)
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State())
+  }
+
+  deinit {
+    for i in 0..<Self.classes {
+      var next = unsafe free[i]
+      while let block = unsafe next {
+        unsafe next = block.load(as: UnsafeMutableRawPointer?.self)
+        unsafe block.deallocate()
+      }
+    }
+    unsafe free.deallocate()
+    unsafe state.deallocate()
+  }
+
+  /// Bytes in buffers that are handed out.
+  var usedBytes: Int { unsafe state.pointee.usedBytes }
+
+  private static func sizeClass(_ bytes: Int) -> Int {
+    let rounded = max(bytes, bytesMin) - 1
+    return max(0, Int.bitWidth - rounded.leadingZeroBitCount - 8)
+  }
+
+  /// An empty buffer of at least `bytes`; nil where the limit does not allow it.
+  func take(_ bytes: Int) -> Buffer? {
+    let index = Self.sizeClass(bytes)
+    precondition(index < Self.classes, "a buffer that no frame needs")
+    let size = Self.bytesMin << index
+    guard unsafe state.pointee.usedBytes + size <= limitBytes else { return nil }
+    unsafe state.pointee.usedBytes += size
+    if let block = unsafe free[index] {
+      unsafe free[index] = block.load(as: UnsafeMutableRawPointer?.self)
+      unsafe state.pointee.keptBytes -= size
+      return unsafe Buffer(block, capacity: size)
+    }
+    return unsafe Buffer(.allocate(byteCount: size, alignment: 16), capacity: size)
+  }
+
+  /// Takes a buffer back; an empty one is no buffer and is fine.
+  func give(_ buffer: inout Buffer) {
+    guard let block = unsafe buffer.memory else { return }
+    let size = buffer.capacity
+    buffer = Buffer()
+    unsafe state.pointee.usedBytes -= size
+    if unsafe state.pointee.keptBytes + size <= Self.keepBytesMax {
+      let index = Self.sizeClass(size)
+      unsafe block.storeBytes(of: free[index], as: UnsafeMutableRawPointer?.self)
+      unsafe free[index] = block
+      unsafe state.pointee.keptBytes += size
+    } else {
+      unsafe block.deallocate()
+    }
+  }
+
+  /// Makes room for `bytes` more at the end of `buffer`: moves its content to the front, or to a
+  /// larger block. False where the limit does not allow it; the buffer is then as it was.
+  func ensure(_ buffer: inout Buffer, room bytes: Int) -> Bool {
+    if buffer.capacity - buffer.end >= bytes { return true }
+    let count = buffer.count
+    if buffer.capacity - count >= bytes {
+      unsafe buffer.memory!.copyMemory(from: buffer.memory! + buffer.start, byteCount: count)
+      buffer.start = 0
+      buffer.end = count
+      return true
+    }
+    guard var larger = take(count + bytes) else { return false }
+    unsafe larger.append(buffer.bytes)
+    give(&buffer)
+    buffer = larger
+    return true
+  }
+}
+
+/// A run of bytes in a block of a `BufferPool`; a plain value, owned by the row that holds it.
+///
+/// `@safe`: `start <= end <= capacity` holds always, and only the pool makes and ends one.
+@safe
+struct Buffer: BitwiseCopyable {
+  fileprivate var memory: UnsafeMutableRawPointer?
+  private(set) var capacity = 0
+  fileprivate(set) var start = 0
+  fileprivate(set) var end = 0
+
+  init() { unsafe memory = nil }
+
+  fileprivate init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+    unsafe self.memory = memory
+    self.capacity = capacity
+  }
+
+  var count: Int { end - start }
+  var isEmpty: Bool { end == start }
+
+  /// What it holds; valid until the buffer changes.
+  var bytes: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: memory.map { unsafe $0 + start }, count: count)
+  }
+
+  /// The room behind what it holds.
+  var room: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(
+      start: memory.map { unsafe $0 + end }, count: capacity - end)
+  }
+
+  /// Takes up `n` bytes of the room, which have been written.
+  mutating func advance(_ n: Int) {
+    precondition(n >= 0 && end + n <= capacity, "past the end of a buffer")
+    end += n
+  }
+
+  mutating func append(_ source: UnsafeRawBufferPointer) {
+    guard source.count > 0 else { return }
+    precondition(end + source.count <= capacity, "past the end of a buffer")
+    unsafe (memory! + end).copyMemory(from: source.baseAddress!, byteCount: source.count)
+    end += source.count
+  }
+
+  mutating func appendZeros(_ n: Int) {
+    precondition(n >= 0 && end + n <= capacity, "past the end of a buffer")
+    unsafe (memory! + end).initializeMemory(as: UInt8.self, repeating: 0, count: n)
+    end += n
+  }
+
+  /// Sets bits of a byte that it holds.
+  func setBits(_ bits: UInt8, at index: Int) {
+    precondition(index >= 0 && index < count, "past the end of a buffer")
+    let old = unsafe memory!.load(fromByteOffset: start + index, as: UInt8.self)
+    unsafe memory!.storeBytes(of: old | bits, toByteOffset: start + index, as: UInt8.self)
+  }
+
+  /// Drops the first `n` bytes.
+  mutating func consume(_ n: Int) {
+    precondition(n >= 0 && n <= count, "more than a buffer holds")
+    start += n
+    if start == end {
+      start = 0
+      end = 0
+    }
+  }
+}

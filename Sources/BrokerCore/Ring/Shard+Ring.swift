@@ -1,0 +1,232 @@
+import WireFormat
+
+// The rings of the topics that this shard owns: growing them, and giving pages back.
+
+extension Shard {
+  /// First page of a topic, and the factor by which pages grow while a topic is busy, up to the
+  /// largest usual one. A topic that carries a few events costs 2 KiB, a busy one is appended to
+  /// with a page change every few hundred microseconds.
+  private static let firstPageBytes = 2048
+  private static let usualPageBytesMax = 64 << 10
+
+  /// Appends validated batches to a topic that this shard owns.
+  ///
+  /// - Parameters:
+  ///   - batch: one batch with its padding.
+  /// - Returns: the sequence of its first event, or nil where there is no page to be had now.
+  func appendBatch(
+    _ id: UInt32, _ batch: UnsafeRawBufferPointer, count: Int, charge: Int
+  ) -> UInt64? {
+    var page: Page
+    if let tail = Page(address: topics[id].tailPage), tail.bytes - tail.used >= batch.count {
+      page = tail
+    } else {
+      guard let fresh = addPage(id, forBytes: batch.count) else { return nil }
+      page = fresh
+    }
+    let sequence = topics[id].nextSequence
+    let used = page.used
+    let place = unsafe page.start + used
+    unsafe place.copyMemory(from: batch.baseAddress!, byteCount: batch.count)
+    unsafe Batch.stamp(
+      place, sequence: sequence, time: realtimeNs, bytesBefore: topics[id].totalBytes, topic: id)
+    page.used = used + batch.count
+    page.endSequence = sequence + UInt64(count)
+    page.lastTime = realtimeNs
+    topics[id].nextSequence = sequence + UInt64(count)
+    topics[id].totalBytes += UInt64(charge)
+    topics[id].batches += 1
+    if !topics[id].isListedAsGrown {
+      topics[id].isListedAsGrown = true
+      grownTopics.append(id)
+    }
+    return sequence
+  }
+
+  /// Puts a page with room for `bytes` at the end of a ring.
+  private func addPage(_ id: UInt32, forBytes bytes: Int) -> Page? {
+    trim(id)
+    let previous = Page(address: topics[id].tailPage)
+    let usual = previous.map { min($0.bytes * 4, Shard.usualPageBytesMax) } ?? Shard.firstPageBytes
+    let wanted = max(usual, bytes + Page.headerBytes)
+    guard let page = allocatePage(wanted, for: id) ?? allocatePage(bytes + Page.headerBytes, for: id)
+    else { return nil }
+    page.firstSequence = topics[id].nextSequence
+    page.endSequence = topics[id].nextSequence
+    page.firstBytes = topics[id].totalBytes
+    page.firstTime = realtimeNs
+    page.lastTime = realtimeNs
+    if let previous {
+      previous.next = page
+    } else {
+      topics[id].headPage = page.address
+      topics[id].shared.firstPage = page.address
+    }
+    topics[id].tailPage = page.address
+    topics[id].pageCount += 1
+    topics[id].ringBytes += page.bytes
+    return page
+  }
+
+  /// A page from the pool; when the pool runs low, rings give up their oldest pages.
+  private func allocatePage(_ bytes: Int, for id: UInt32) -> Page? {
+    if pages.usedBytes > pages.capacityBytes / 4 * 3 { reclaim() }
+    if let page = pages.allocate(bytes: bytes) { return page }
+    reclaim(urgent: true)
+    return pages.allocate(bytes: bytes)
+  }
+
+  // MARK: Giving pages back
+
+  /// Gives up pages beyond the topic's retention.
+  func trim(_ id: UInt32) {
+    let settings = topics[id].shared.settings
+    while topics[id].pageCount > 1, let head = Page(address: topics[id].headPage),
+      let next = head.next
+    {
+      let kept = topics[id].nextSequence - next.firstSequence
+      let isOver =
+        topics[id].ringBytes > Int(clamping: settings.retentionBytes)
+        || (settings.retentionEvents != 0 && kept >= settings.retentionEvents)
+        || (settings.retentionNs != 0 && realtimeNs - min(realtimeNs, head.lastTime) > settings.retentionNs)
+      guard isOver, giveUp(id, head: head, next: next) else { return }
+    }
+  }
+
+  /// Ages of topics are looked at with the sweep.
+  func trimByAge() {
+    guard !agingTopics.isEmpty else { return }
+    for i in 0..<agingTopics.count { trim(agingTopics[i]) }
+  }
+
+  /// Tries to free the oldest page of a ring. Cursors in it are moved on first, here at once, in
+  /// other shards as soon as they look; a block topic's gating cursors are left alone.
+  /// - Returns: whether it is free.
+  private func giveUp(_ id: UInt32, head: Page, next: Page) -> Bool {
+    let shared = topics[id].shared
+    let floor = next.firstSequence
+    if shared.settings.isBlock && lowestGate(id) < next.firstBytes { return false }
+    if shared.floor < floor && broker.shards > 1 {
+      // They must be able to go there, so they are told the end first.
+      shared.publishTail(ownTail(id))
+      shared.floor = floor
+      for other in 0..<broker.shards where other != index && shared.hold(shard: other) < floor {
+        broker.floorBits[other].add(Int(id))
+        wake(other)
+      }
+    }
+    if shared.hold(shard: index) < floor { leavePages(id, below: floor, end: ownTail(id)) }
+    guard lowestHold(id) >= floor else { return false }
+    topics[id].headPage = next.address
+    topics[id].pageCount -= 1
+    topics[id].ringBytes -= head.bytes
+    topics[id].firstSequence = next.firstSequence
+    pages.free(head)
+    return true
+  }
+
+  /// The lowest sequence that any shard may look at.
+  private func lowestHold(_ id: UInt32) -> UInt64 {
+    let shared = topics[id].shared
+    var lowest = UInt64.max
+    for shard in 0..<broker.shards { lowest = min(lowest, shared.hold(shard: shard)) }
+    forEach(from: topics[id].pins, of: pins, \.inTopic) { lowest = min(lowest, pins[$0].sequence) }
+    return lowest
+  }
+
+  /// Makes room in the pool: the rings with the most pages give up their oldest, round by round,
+  /// until a quarter of the pool is free. Every ring keeps its last page.
+  private func reclaim(urgent: Bool = false) {
+    let target = pages.capacityBytes / 4 * 3
+    var rounds = 0
+    while pages.usedBytes > target || (urgent && rounds == 0) {
+      rounds += 1
+      var largest = noSlot
+      var largestBytes = 0
+      for i in 0..<ownedTopics.count {
+        let id = ownedTopics[i]
+        guard topics[id].pageCount > 1, !topics[id].isReclaimBlocked,
+          topics[id].ringBytes > largestBytes
+        else { continue }
+        largest = id
+        largestBytes = topics[id].ringBytes
+      }
+      guard largest != noSlot, let head = Page(address: topics[largest].headPage),
+        let next = head.next
+      else { break }
+      if !giveUp(largest, head: head, next: next) { topics[largest].isReclaimBlocked = true }
+    }
+    for i in 0..<ownedTopics.count { topics[ownedTopics[i]].isReclaimBlocked = false }
+  }
+
+  // MARK: Publishing the end
+
+  /// Publishes the tails of the topics that grew in this turn: to this shard's own subscriptions,
+  /// and to the other shards that want to know.
+  func publishTails() {
+    var i = 0
+    while i < grownTopics.count {
+      let id = grownTopics[i]
+      i += 1
+      topics[id].isListedAsGrown = false
+      counters.topicGrew(id, topics[id])
+      if topics[id].isInterested { listAsMoved(id) }
+      guard broker.shards > 1 else { continue }
+      let shared = topics[id].shared
+      shared.publishTail(ownTail(id))
+      var interested = shared.interest & ~(1 << UInt64(index))
+      while interested != 0 {
+        let other = interested.trailingZeroBitCount
+        interested &= interested - 1
+        broker.tailBits[other].add(Int(id))
+        wake(other)
+      }
+    }
+    grownTopics.removeAll()
+  }
+
+  /// The end of a topic that this shard owns, at this moment.
+  func ownTail(_ id: UInt32) -> TopicShared.Tail {
+    TopicShared.Tail(
+      page: topics[id].tailPage, offset: Page(address: topics[id].tailPage)?.used ?? 0,
+      sequence: topics[id].nextSequence, bytes: topics[id].totalBytes)
+  }
+
+  // MARK: Finding a place
+
+  /// Where a subscription that starts somewhere else than at the end begins in a topic that this
+  /// shard owns. The place is in the ring; the sequence may be in the middle of a batch.
+  func locate(_ id: UInt32, start: Start, value: UInt64) -> TopicShared.Tail {
+    let end = ownTail(id)
+    guard var page = Page(address: topics[id].headPage) else { return end }
+    var wanted: UInt64
+    switch start {
+    case .latest: return end
+    case .earliest: wanted = topics[id].firstSequence
+    case .sequence: wanted = value
+    case .time: wanted = 0
+    }
+    if start != .time {
+      if wanted >= end.sequence { return end }
+      wanted = max(wanted, topics[id].firstSequence)
+      while let next = page.next, page.endSequence <= wanted { page = next }
+    } else {
+      while let next = page.next, page.lastTime < value { page = next }
+    }
+    var offset = Page.headerBytes
+    while offset < page.used {
+      let batch = page.batch(at: offset)
+      let isHere =
+        start == .time
+        ? batch.time >= value : batch.sequence + UInt64(batch.count) > wanted
+      if isHere {
+        return TopicShared.Tail(
+          page: page.address, offset: offset,
+          sequence: start == .time ? batch.sequence : max(wanted, batch.sequence),
+          bytes: batch.bytesBefore)
+      }
+      offset += batch.paddedLength
+    }
+    return end
+  }
+}

@@ -1,0 +1,236 @@
+import WireFormat
+
+// The rows of a shard's tables. All are plain values; lists run through slot numbers in the rows.
+
+/// Identity of a connection to whoever moves its bytes: its slot, and how often that was used.
+public struct ConnectionID: Equatable, Sendable {
+  public let slot: UInt32
+  public let generation: UInt32
+
+  public init(slot: UInt32, generation: UInt32) {
+    self.slot = slot
+    self.generation = generation
+  }
+
+  /// Both in one word, for an event loop's user data.
+  public var word: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
+  public init(word: UInt64) {
+    slot = UInt32(truncatingIfNeeded: word)
+    generation = UInt32(truncatingIfNeeded: word >> 32)
+  }
+}
+
+/// A doubly linked list's place in a row.
+struct Links: BitwiseCopyable {
+  var next: UInt32 = noSlot
+  var previous: UInt32 = noSlot
+}
+
+struct ConnectionEntry: BitwiseCopyable {
+  enum Phase: UInt8 {
+    /// Waits for HELLO. Next: open, closing.
+    case handshake
+    /// WELCOME is sent. Next: closing.
+    case open
+    /// Nothing more is read; what is due is sent, then the connection ends. Next: ended.
+    case closing
+    /// To be reported by `pollClosed`, then the slot is free.
+    case ended
+  }
+
+  var generation: UInt32
+  var phase = Phase.handshake
+  /// The socket took everything so far.
+  var isWritable = true
+  var isListedForTransmit = false
+  var isListedAsPaused = false
+  var hasPingOutstanding = false
+  var closeReason: UInt16 = 0
+  var codecs: UInt32 = 0
+  /// What the client accepts, and what it may send, in a header's terms.
+  var outputLengthMax: UInt32 = 0
+  var inputLengthMax: UInt32
+  var subscriptionCount: UInt32 = 0
+  var publisherCount: UInt32 = 0
+  /// Bytes of the body of a PUBLISH that waits which have been worked off.
+  var frameDone: UInt32 = 0
+  var subscriptions: UInt32 = noSlot
+  var publishers: UInt32 = noSlot
+  /// The ring of subscriptions that have something to send.
+  var serving: UInt32 = noSlot
+  /// The publisher that published last: most have one.
+  var lastPublisherRef: UInt32 = 0
+  var lastPublisher: UInt32 = noSlot
+  /// The first topic that was named to the client, and the others as a set of bits.
+  var announcedFirst: UInt32 = 0
+  var announced = Buffer()
+  var control = Buffer()
+  var stash = Buffer()
+  var input = Buffer()
+  var heartbeatNs: UInt64
+  var openedNs: UInt64
+  var heardNs: UInt64
+  /// Since when the socket takes nothing; 0 while it does.
+  var stalledNs: UInt64 = 0
+  var transmit = Links()
+  var paused = Links()
+}
+
+struct PublisherEntry: BitwiseCopyable {
+  var connection: UInt32
+  var ref: UInt32
+  var topic: UInt32
+  /// The owner's row for it.
+  var writer: UInt32 = noSlot
+  var ackLevel: UInt8
+  var isOpen = false
+  var isClosing = false
+  /// The connection is gone; the slot is freed when the owner has confirmed.
+  var isOrphan = false
+  var isListed = false
+  var closeCorrelation: UInt32 = 0
+  /// Of the next batch; 0 before the first.
+  var nextPublisherSequence: UInt64 = 0
+  var ackedThrough: UInt64 = 0
+  var grantSent: UInt64 = 0
+  var sentBytes: UInt64 = 0
+  var inConnection = Links()
+}
+
+struct SubscriptionEntry: BitwiseCopyable {
+  var connection: UInt32
+  var ref: UInt32
+  var pattern: UInt32
+  var generation: UInt32
+  var policy: UInt8
+  var weight: UInt8
+  /// Frames it may still send before the next subscription's turn.
+  var turns: UInt8
+  var isServed = false
+  /// SUBSCRIBED has been sent.
+  var isConfirmed = false
+  /// Topics whose owners have not yet said where it starts.
+  var attaching: UInt32 = 0
+  var correlation: UInt32
+  var topicCount: UInt32 = 0
+  var cursorCount: UInt32 = 0
+  /// The ring of cursors that have something to send.
+  var ready: UInt32 = noSlot
+  /// All of its cursors.
+  var cursors: UInt32 = noSlot
+  var creditEvents: UInt64
+  var creditBytes: UInt64
+  var sentEvents: UInt64 = 0
+  var sentBytes: UInt64 = 0
+  var lagEventsMax: UInt64
+  var lagBytesMax: UInt64
+  var inPattern = Links()
+  var inConnection = Links()
+  var serving = Links()
+
+  /// Both totals bind; what was overdrawn is a debt.
+  var hasCredit: Bool { sentEvents < creditEvents && sentBytes < creditBytes }
+}
+
+/// Where a subscription stands in a topic in which it is not at the shard's tail.
+struct CursorEntry: BitwiseCopyable {
+  var subscription: UInt32
+  var topic: UInt32
+  /// Address of the page, or 0 where the topic had none when it was made.
+  var page: UInt
+  var offset: UInt32
+  /// Why the events from `gapFirst` to `sequence - 1` will not be delivered, or `noGap`.
+  var gapCause: UInt8 = Self.noGap
+  var isReady = false
+  /// The owner has not yet said where it starts.
+  var isAttaching = false
+  /// A block topic waited for it too long: it gates no more until it has caught up.
+  var isUngated = false
+  /// Next sequence it wants.
+  var sequence: UInt64
+  /// Charged bytes of the topic before the batch at `offset`.
+  var bytes: UInt64
+  var gapFirst: UInt64 = 0
+  var gapBytes: UInt64 = 0
+  var inTopic = Links()
+  var inSubscription = Links()
+  var ready = Links()
+
+  static let noGap: UInt8 = 0xFF
+  var hasGap: Bool { gapCause != Self.noGap }
+}
+
+/// A pattern, once for all subscriptions that have it.
+struct PatternEntry: BitwiseCopyable {
+  var name: Buffer
+  var isExact: Bool
+  var subscriptions: UInt32 = noSlot
+  var subscriptionCount: UInt32 = 0
+  var links: UInt32 = noSlot
+  /// Among the patterns with wildcards.
+  var wild = Links()
+}
+
+/// A pattern matches a topic.
+struct LinkEntry: BitwiseCopyable {
+  var pattern: UInt32
+  var topic: UInt32
+  var inTopic = Links()
+  var inPattern = Links()
+}
+
+/// What a shard knows of a topic: as a reader of it, and, where it owns it, as its only writer.
+struct TopicEntry: BitwiseCopyable {
+  var shared: TopicShared
+
+  // As a reader.
+  var links: UInt32 = noSlot
+  var cursors: UInt32 = noSlot
+  /// Subscriptions here that match.
+  var subscriptionCount: UInt32 = 0
+  /// Those of them that are lossless.
+  var losslessCount: UInt32 = 0
+  /// This shard wants to hear of new tails, and its hold is in force.
+  var isInterested = false
+  var isListedAsMoved = false
+  var isListedForHold = false
+  /// How far subscriptions that keep up have been told.
+  var tail = TopicShared.Tail()
+
+  // As its owner.
+  var headPage: UInt = 0
+  var tailPage: UInt = 0
+  var pageCount: UInt32 = 0
+  var isListedAsGrown = false
+  var isListedForGrant = false
+  /// Nothing can be given up now; set only while `reclaim` runs.
+  var isReclaimBlocked = false
+  var ringBytes = 0
+  var firstSequence: UInt64 = 1
+  var nextSequence: UInt64 = 1
+  var totalBytes: UInt64 = 0
+  var batches: UInt64 = 0
+  var writers: UInt32 = noSlot
+  var writerCount: UInt32 = 0
+  var pins: UInt32 = noSlot
+  /// On a block topic: since when publishers have waited for a subscription; 0 while none does.
+  var blockedNs: UInt64 = 0
+}
+
+/// A publisher as its topic's owner sees it.
+struct WriterEntry: BitwiseCopyable {
+  var topic: UInt32
+  var shard: UInt32
+  var publisher: UInt32
+  var wantsAck: Bool
+  var usedBytes: UInt64 = 0
+  var grantedBytes: UInt64 = 0
+  var inTopic = Links()
+}
+
+/// The owner keeps the pages from `sequence` on until a shard's own hold covers them.
+struct PinEntry: BitwiseCopyable {
+  var topic: UInt32
+  var sequence: UInt64
+  var inTopic = Links()
+}

@@ -1,0 +1,191 @@
+import WireFormat
+
+extension Shard {
+  // MARK: Batches
+
+  func receivePublish(
+    _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  ) throws(WireError) -> FrameFate {
+    guard let publisher = findPublisher(slot, frame.header.ref),
+      publishers[publisher].isOpen, !publishers[publisher].isClosing
+    else { return close(slot, .unknownPublisher) }
+    guard frame.bodyCount > 0 else {
+      throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
+    }
+    let id = publishers[publisher].topic
+    let shared = topics[id].shared
+    let settings = shared.settings
+    let limits = BatchLimits(
+      batchBytesMax: self.limits.batchBytesMax,
+      codecs: CodecSet(rawValue: connections[slot].codecs), requireKey: settings.isKeyed,
+      openCompressed: settings.isKeyed)
+    // Where an earlier attempt at this frame had to stop.
+    var offset = frame.bodyOffset + Int(connections[slot].frameDone)
+    var events = 0
+    var charge = 0
+    var batches = 0
+    defer {
+      if batches > 0 {
+        counters.published(
+          slot, publisher, events: events, charge: charge, batches: batches,
+          credit: settings.isBlock ? creditLeft(publisher) : nil)
+      }
+    }
+    while offset < frame.end {
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe bytes[offset..<frame.end])
+      let batch = try unsafe validateBatch(
+        rest, limits: limits,
+        expectedPublisherSequence: publishers[publisher].nextPublisherSequence, codecs: codecs)
+      if settings.isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
+        return close(slot, .publishCreditExceeded)
+      }
+      let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<batch.paddedLength])
+      let isAccepted =
+        shared.owner == index
+        ? unsafe accept(whole, batch, from: publisher, topic: id)
+        : unsafe forward(whole, from: publisher, topic: id, to: shared.owner)
+      guard isAccepted else {
+        connections[slot].frameDone = UInt32(offset - frame.bodyOffset)
+        return .later
+      }
+      publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
+      publishers[publisher].sentBytes += UInt64(batch.charge)
+      events += batch.count
+      charge += batch.charge
+      batches += 1
+      offset += batch.paddedLength
+    }
+    connections[slot].frameDone = 0
+    return .done
+  }
+
+  private func creditLeft(_ publisher: UInt32) -> UInt64 {
+    let entry = publishers[publisher]
+    return entry.grantSent > entry.sentBytes ? entry.grantSent - entry.sentBytes : 0
+  }
+
+  @inline(__always)
+  private func findPublisher(_ slot: UInt32, _ ref: UInt32) -> UInt32? {
+    if connections[slot].lastPublisherRef == ref, ref != 0 {
+      return connections[slot].lastPublisher
+    }
+    guard let publisher = publisherIndex.find(slot, ref) else { return nil }
+    connections[slot].lastPublisherRef = ref
+    connections[slot].lastPublisher = publisher
+    return publisher
+  }
+
+  /// Puts a batch into a topic that this shard owns. False where there is no page now.
+  private func accept(
+    _ whole: UnsafeRawBufferPointer, _ batch: ValidBatch, from publisher: UInt32, topic id: UInt32
+  ) -> Bool {
+    guard
+      let sequence = unsafe appendBatch(id, whole, count: batch.count, charge: batch.charge)
+    else { return false }
+    if topics[id].shared.settings.isBlock {
+      writers[publishers[publisher].writer].usedBytes += UInt64(batch.charge)
+      listForGrant(id)
+    }
+    if publishers[publisher].ackLevel != AckLevel.none.rawValue {
+      broker.publisherWords[index].accept(
+        publisher, through: batch.nextPublisherSequence - 1,
+        sequence: sequence + UInt64(batch.count) - 1)
+      listForAnswer(publisher)
+    }
+    return true
+  }
+
+  /// Sends a batch to the shard that owns its topic. False where the ring is full.
+  private func forward(
+    _ whole: UnsafeRawBufferPointer, from publisher: UInt32, topic id: UInt32, to owner: Int
+  ) -> Bool {
+    let ring = broker.ring(from: index, to: owner)
+    guard let room = unsafe ring.reserve(kind: MessageKind.publish, bytes: 8 + whole.count) else {
+      return false
+    }
+    unsafe room.storeBytes(of: id, toByteOffset: 0, as: UInt32.self)
+    unsafe room.storeBytes(of: publishers[publisher].writer, toByteOffset: 4, as: UInt32.self)
+    unsafe (room.baseAddress! + 8).copyMemory(from: whole.baseAddress!, byteCount: whole.count)
+    ring.commit()
+    counters.forwarded()
+    wake(owner)
+    return true
+  }
+
+  /// The owner: puts a batch that another shard has validated into its topic. False where there is
+  /// no page now; the message then stays where it is.
+  func acceptForwarded(_ message: UnsafeRawBufferPointer) -> Bool {
+    let id = unsafe message.load(fromByteOffset: 0, as: UInt32.self)
+    let writer = unsafe message.load(fromByteOffset: 4, as: UInt32.self)
+    let whole = unsafe UnsafeRawBufferPointer(rebasing: message[8...])
+    let header = unsafe BatchRef(whole.baseAddress!)
+    let count = header.count
+    let charge = Int(header.charge)
+    guard let sequence = unsafe appendBatch(id, whole, count: count, charge: charge) else {
+      return false
+    }
+    if topics[id].shared.settings.isBlock {
+      writers[writer].usedBytes += UInt64(charge)
+      listForGrant(id)
+    }
+    if writers[writer].wantsAck {
+      let shard = Int(writers[writer].shard)
+      let through = unsafe Batch.publisherSequence(whole.baseAddress!) + UInt64(count) - 1
+      broker.publisherWords[shard].accept(
+        writers[writer].publisher, through: through, sequence: sequence + UInt64(count) - 1)
+      broker.publisherBits[shard].add(Int(writers[writer].publisher))
+      wake(shard)
+    }
+    return true
+  }
+
+  // MARK: Answers to publishers
+
+  func listForAnswer(_ publisher: UInt32) {
+    guard !publishers[publisher].isListed else { return }
+    publishers[publisher].isListed = true
+    ackPublishers.append(publisher)
+  }
+
+  /// The owner of a publisher's topic has accepted or granted more.
+  func publisherWordsRose(_ publisher: UInt32) {
+    guard publishers.isUsed(publisher) else { return }
+    listForAnswer(publisher)
+  }
+
+  /// ACK and PUBLISH_CREDIT, one of each at most for each publisher and turn.
+  func sendAcks() {
+    for i in 0..<ackPublishers.count {
+      let publisher = ackPublishers[i]
+      guard publishers.isUsed(publisher) else { continue }
+      publishers[publisher].isListed = false
+      answer(publisher)
+    }
+    ackPublishers.removeAll()
+  }
+
+  private func answer(_ publisher: UInt32) {
+    let entry = publishers[publisher]
+    guard entry.isOpen, !entry.isOrphan else { return }
+    let words = broker.publisherWords[index]
+    if entry.ackLevel != AckLevel.none.rawValue {
+      let (through, sequence) = words.accepted(publisher)
+      if through > entry.ackedThrough {
+        publishers[publisher].ackedThrough = through
+        counters.acked(publisher, through: through)
+        let ack = Ack(level: .accepted, through: through, sequence: sequence)
+        guard
+          sendControl(entry.connection, { ack.encode(into: &$0, ref: entry.ref, correlation: 0) })
+            == .done
+        else { return }
+      }
+    }
+    let granted = words.granted(publisher)
+    if granted > entry.grantSent {
+      publishers[publisher].grantSent = granted
+      counters.granted(publisher, credit: creditLeft(publisher))
+      let credit = PublishCredit(eventsTotal: .max, bytesTotal: granted)
+      sendControl(entry.connection) { credit.encode(into: &$0, ref: entry.ref, correlation: 0) }
+    }
+  }
+}

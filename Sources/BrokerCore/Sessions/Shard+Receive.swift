@@ -1,0 +1,298 @@
+import WireFormat
+
+/// What became of a frame.
+enum FrameFate {
+  case done
+  /// Not now: there is no room elsewhere. The frame stays, and the connection is not read.
+  case later
+  /// The session ended.
+  case closed
+}
+
+extension Shard {
+  // MARK: Connections come
+
+  /// A connection was accepted.
+  /// - Returns: its identity, or nil where the limit is reached: tell the peer with
+  ///   `refusal(.tooManyConnections)` and close the socket.
+  public func openConnection(peer: String) -> ConnectionID? {
+    guard drain == nil else { return nil }
+    generationCount &+= 1
+    let entry = ConnectionEntry(
+      generation: generationCount,
+      inputLengthMax: UInt32(WireLimits.frameLengthMaxBeforeWelcome),
+      heartbeatNs: UInt64(limits.heartbeatMs) * 1_000_000, openedNs: nowNs, heardNs: nowNs)
+    guard let slot = connections.insert(entry) else { return nil }
+    counters.connectionOpened(slot, peer: peer, realtimeNs: realtimeNs)
+    if nextSweepNs == 0 { nextSweepNs = nowNs + Shard.sweepNs }
+    return ConnectionID(slot: slot, generation: generationCount)
+  }
+
+  /// Connections here, with those that end.
+  public var connectionCount: Int { connections.used }
+
+  /// The row of a connection that has not ended; nil for an identity from before.
+  @inline(__always)
+  func live(_ id: ConnectionID) -> UInt32? {
+    guard connections.isUsed(id.slot), connections[id.slot].generation == id.generation,
+      connections[id.slot].phase != .ended
+    else { return nil }
+    return id.slot
+  }
+
+  // MARK: Bytes come
+
+  /// Where to read the connection's socket into; nil where it is not to be read now (it waits for
+  /// room, or ends).
+  public func receiveRoom(_ id: ConnectionID) -> UnsafeMutableRawBufferPointer? {
+    guard let slot = live(id), isReadable(slot) else { return nil }
+    return unsafe receiveBuffer.room(from: connections[slot].input.count)
+  }
+
+  func isReadable(_ slot: UInt32) -> Bool {
+    let phase = connections[slot].phase
+    return (phase == .open || phase == .handshake) && !connections[slot].isListedAsPaused
+      && drain == nil
+  }
+
+  /// `count` bytes were read into `receiveRoom`.
+  public func received(_ count: Int, on id: ConnectionID) {
+    guard let slot = live(id) else { return }
+    connections[slot].heardNs = nowNs
+    connections[slot].hasPingOutstanding = false
+    counters.received(slot, bytes: count, realtimeNs: realtimeNs)
+    let carried = connections[slot].input.count
+    unsafe receiveBuffer.copyIn(connections[slot].input.bytes)
+    unsafe workOff(slot, receiveBuffer.bytes(carried + count), carried: carried)
+  }
+
+  /// The peer will send nothing more, or the connection broke.
+  public func handleEndOfInput(_ id: ConnectionID, reset: Bool) {
+    guard let slot = live(id) else { return }
+    if connections[slot].closeReason == 0 {
+      connections[slot].closeReason =
+        (reset ? CloseReason.connectionReset : CloseReason.disconnected).rawValue
+    }
+    end(slot)
+  }
+
+  /// Tries again what had to wait for room.
+  /// - Returns: how many connections wait still.
+  public func retryPaused() -> Int {
+    for _ in 0..<pausedCount {
+      let slot = pausedConnections
+      guard slot != noSlot else { break }
+      remove(slot, from: &pausedConnections, of: connections, \.paused)
+      pausedCount -= 1
+      connections[slot].isListedAsPaused = false
+      guard connections[slot].phase == .open else { continue }
+      let carried = connections[slot].input.count
+      unsafe receiveBuffer.copyIn(connections[slot].input.bytes)
+      unsafe workOff(slot, receiveBuffer.bytes(carried), carried: carried)
+      if !connections[slot].isListedAsPaused { resumed(slot) }
+    }
+    return pausedCount
+  }
+
+  /// Works off the frames in `bytes`, and keeps what is left of them.
+  private func workOff(_ slot: UInt32, _ bytes: UnsafeRawBufferPointer, carried: Int) {
+    var offset = 0
+    var fate = FrameFate.done
+    var frames = 0
+    defer { counters.framesReceived(slot, frames) }
+    frames: while true {
+      let frame: FrameView?
+      do throws(WireError) {
+        frame = try unsafe nextFrame(
+          in: bytes, at: offset, lengthMax: connections[slot].inputLengthMax)
+      } catch {
+        close(slot, error.code)
+        return
+      }
+      guard let frame else { break }
+      fate = unsafe receive(frame, in: bytes, on: slot)
+      switch fate {
+      case .done:
+        offset = frame.end
+        frames += 1
+      case .later: break frames
+      case .closed: return
+      }
+    }
+    unsafe keep(slot, UnsafeRawBufferPointer(rebasing: bytes[offset...]), consumed: offset)
+    if fate == .later { pause(slot) }
+  }
+
+  /// Keeps the bytes of a frame that is not whole, or waits, for the next time.
+  private func keep(_ slot: UInt32, _ rest: UnsafeRawBufferPointer, consumed: Int) {
+    let carried = connections[slot].input
+    if unsafe rest.isEmpty {
+      inputPool.give(&connections[slot].input)
+      return
+    }
+    // Nothing was worked off and nothing came: it is all there already.
+    if consumed == 0 && rest.count == carried.count { return }
+    if carried.capacity < rest.count {
+      guard let larger = inputPool.take(rest.count) else {
+        close(slot, .inputMemory)
+        return
+      }
+      inputPool.give(&connections[slot].input)
+      connections[slot].input = larger
+    } else {
+      connections[slot].input.consume(carried.count)
+    }
+    unsafe connections[slot].input.append(rest)
+  }
+
+  private func pause(_ slot: UInt32) {
+    guard connections[slot].phase == .open, !connections[slot].isListedAsPaused else { return }
+    connections[slot].isListedAsPaused = true
+    append(slot, to: &pausedConnections, of: connections, \.paused)
+    pausedCount += 1
+  }
+
+  /// The connection may be read again: whoever reads sockets is told by `pollResumed`.
+  private func resumed(_ slot: UInt32) { resumedConnections.append(slot) }
+
+  /// A connection whose socket is to be read again, since its frames had to wait and no longer do.
+  public func pollResumed() -> ConnectionID? {
+    while let slot = resumedConnections.removeLast() {
+      if connections.isUsed(slot), isReadable(slot) {
+        return ConnectionID(slot: slot, generation: connections[slot].generation)
+      }
+    }
+    return nil
+  }
+
+  // MARK: Frames
+
+  private func receive(
+    _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  ) -> FrameFate {
+    let header = frame.header
+    guard let type = header.type else {
+      if connections[slot].phase == .handshake { return close(slot, .handshakeRequired) }
+      return header.isIgnorable ? .done : close(slot, .unknownFrame)
+    }
+    if connections[slot].phase == .handshake && type != .hello && type != .close {
+      return close(slot, .handshakeRequired)
+    }
+    do throws(WireError) {
+      switch type {
+      case .publish:
+        return try unsafe receivePublish(frame, in: bytes, on: slot)
+      case .credit:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        let credit = try Credit(reader: &reader)
+        return receiveCredit(credit, header: header, on: slot)
+      case .ping:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        let ping = try Ping(reader: &reader)
+        return sendControl(slot) { writer in
+          Pong(time: ping.time).encode(into: &writer, ref: 0, correlation: header.correlation)
+        }
+      case .pong:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        let pong = try Pong(reader: &reader)
+        counters.roundTrip(slot, sentNs: pong.time, nowNs: nowNs)
+        return .done
+      case .hello:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        return receiveHello(try Hello(reader: &reader), header: header, on: slot)
+      case .close:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        _ = try Close(reader: &reader)
+        connections[slot].closeReason = CloseReason.clientClosed.rawValue
+        end(slot)
+        return .closed
+      case .openTopic:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        return receiveOpenTopic(try OpenTopic(reader: &reader), header: header, on: slot)
+      case .closeTopic:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        _ = try CloseTopic(reader: &reader)
+        return receiveCloseTopic(header, on: slot)
+      case .subscribe:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        let subscribe = try Subscribe(reader: &reader)
+        return try unsafe receiveSubscribe(subscribe, frame: frame, in: bytes, on: slot)
+      case .unsubscribe:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        _ = try Unsubscribe(reader: &reader)
+        return receiveUnsubscribe(header, on: slot)
+      case .reply:
+        return try unsafe receiveReply(frame, in: bytes, on: slot)
+      case .stats:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        return receiveStats(try Stats(reader: &reader), header: header, on: slot)
+      case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
+        .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
+        return close(slot, .wrongDirection)
+      }
+    } catch {
+      return close(slot, error.code)
+    }
+  }
+
+  private func receiveHello(
+    _ hello: Hello, header: FrameHeader, on slot: UInt32
+  ) -> FrameFate {
+    guard connections[slot].phase == .handshake else { return close(slot, .duplicateHello) }
+    guard hello.magic == ProtocolVersion.magic else { return close(slot, .badMagic) }
+    guard hello.versionMin <= ProtocolVersion.version,
+      hello.versionMax >= ProtocolVersion.versionMin, hello.versionMin <= hello.versionMax
+    else { return close(slot, .unsupportedVersion) }
+    let outputMin = UInt32(limits.batchBytesMax + 128)
+    guard hello.frameLengthMax == 0 || hello.frameLengthMax >= outputMin else {
+      return close(slot, .malformedFrame)
+    }
+    let codecs = hello.codecs.intersection([.lz4, .zstd])
+    let wishedMs = hello.heartbeatMs == 0 ? limits.heartbeatMs : Int(hello.heartbeatMs)
+    let heartbeatMs = min(max(wishedMs, WireLimits.heartbeatMsMin), WireLimits.heartbeatMsMax)
+    sessionCount += 1
+    let session = sessionCount * UInt64(broker.shards) + UInt64(index)
+    connections[slot].phase = .open
+    connections[slot].codecs = codecs.rawValue
+    connections[slot].inputLengthMax = UInt32(limits.frameLengthMax)
+    connections[slot].outputLengthMax = UInt32(
+      hello.frameLengthMax == 0
+        ? limits.frameLengthMax : min(Int(hello.frameLengthMax), limits.frameLengthMax))
+    connections[slot].heartbeatNs = UInt64(heartbeatMs) * 1_000_000
+    counters.welcomed(slot, session: session, codecs: codecs, name: hello.clientName)
+    let welcome = Welcome(
+      version: min(hello.versionMax, ProtocolVersion.version), codecs: codecs,
+      frameLengthMax: UInt32(limits.frameLengthMax), batchBytesMax: UInt32(limits.batchBytesMax),
+      heartbeatMs: UInt32(heartbeatMs),
+      subscriptionsMax: UInt32(limits.subscriptionsPerSessionMax),
+      publishersMax: UInt32(limits.publishersPerSessionMax), features: 0,
+      instance: broker.instance, session: session,
+      inbox: Inbox(shard: index, slot: slot, generation: connections[slot].generation).word,
+      time: realtimeNs, brokerName: broker.name)
+    return sendControl(slot) { writer in
+      welcome.encode(into: &writer, ref: 0, correlation: header.correlation)
+    }
+  }
+}
+
+/// The address of a session: its shard, slot and generation.
+struct Inbox {
+  var shard: Int
+  var slot: UInt32
+  var generation: UInt32
+
+  init(shard: Int, slot: UInt32, generation: UInt32) {
+    self.shard = shard
+    self.slot = slot
+    self.generation = generation
+  }
+
+  /// 8 bits of shard, 24 of slot (`BrokerLimits.connectionsMax` stays below), 32 of generation.
+  var word: UInt64 { UInt64(shard) << 56 | UInt64(slot) << 32 | UInt64(generation) }
+
+  init(word: UInt64) {
+    shard = Int(word >> 56)
+    slot = UInt32(truncatingIfNeeded: word >> 32) & 0xFF_FFFF
+    generation = UInt32(truncatingIfNeeded: word)
+  }
+}

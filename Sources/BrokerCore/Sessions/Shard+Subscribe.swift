@@ -1,0 +1,176 @@
+import WireFormat
+
+extension Shard {
+  func receiveSubscribe(
+    _ subscribe: Subscribe, frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  ) throws(WireError) -> FrameFate {
+    let header = frame.header
+    guard subscribe.positions.count == Int(subscribe.positionsCount) * Position.bytes else {
+      throw WireError(
+        .malformedFrame, offset: subscribe.positions.lowerBound,
+        need: Int(subscribe.positionsCount) * Position.bytes, have: subscribe.positions.count)
+    }
+    guard let policy = subscribe.policy, let start = subscribe.start, header.ref != 0,
+      subscribe.weight <= WireLimits.weightMax
+    else { return refuse(slot, header, .invalidOption) }
+    guard policy != .latest && policy != .sample else {
+      return refuse(slot, header, .notSupported)
+    }
+    guard subscribe.pattern.isValidPattern else { return refuse(slot, header, .invalidPattern) }
+    guard subscriptionIndex.find(slot, header.ref) == nil else {
+      return refuse(slot, header, .duplicateRef)
+    }
+    guard connections[slot].subscriptionCount < limits.subscriptionsPerSessionMax,
+      subscriptions.used < subscriptions.capacity
+    else { return refuse(slot, header, .tooManySubscriptions) }
+    // Topics of other shards answer one request each; there must be room to ask.
+    let name = Array(subscribe.pattern.utf8)
+    guard requests.capacity - requests.used > foreignMatches(name) else {
+      return foreignMatches(name) >= requests.capacity
+        ? refuse(slot, header, .memoryExhausted) : .later
+    }
+    guard let pattern = internPattern(name) else {
+      return refuse(slot, header, .memoryExhausted)
+    }
+    generationCount &+= 1
+    let entry = SubscriptionEntry(
+      connection: slot, ref: header.ref, pattern: pattern, generation: generationCount,
+      policy: policy.rawValue, weight: max(1, subscribe.weight), turns: max(1, subscribe.weight),
+      correlation: header.correlation, creditEvents: subscribe.eventsTotal,
+      creditBytes: subscribe.bytesTotal, lagEventsMax: subscribe.lagEventsMax,
+      lagBytesMax: subscribe.lagBytesMax)
+    guard let subscription = subscriptions.insert(entry) else {
+      preconditionFailure("room for a subscription was checked")
+    }
+    subscriptionIndex.insert(slot, header.ref, subscription)
+    append(subscription, to: &connections[slot].subscriptions, of: subscriptions, \.inConnection)
+    connections[slot].subscriptionCount += 1
+    counters.subscriptionOpened(subscription, entry, pattern: subscribe.pattern)
+
+    let positions = unsafe UnsafeRawBufferPointer(
+      rebasing: bytes[
+        (frame.offset + subscribe.positions.lowerBound)..<(frame.offset + subscribe.positions.upperBound)])
+    forEach(from: patterns[pattern].links, of: links, \.inPattern) { link in
+      let id = links[link].topic
+      var topicStart = start
+      var value = subscribe.startValue
+      if let sequence = unsafe Position.find(id, in: positions) {
+        topicStart = .sequence
+        value = sequence
+      }
+      beginAt(subscription, id, start: topicStart, value: value)
+      joinTopic(subscription, id)
+    }
+    append(subscription, to: &patterns[pattern].subscriptions, of: subscriptions, \.inPattern)
+    patterns[pattern].subscriptionCount += 1
+    confirmIfReady(subscription)
+    return .done
+  }
+
+  /// An entry of SUBSCRIBE's positions.
+  private enum Position {
+    static let bytes = 16
+
+    static func find(_ id: UInt32, in entries: UnsafeRawBufferPointer) -> UInt64? {
+      var at = 0
+      while at < entries.count {
+        if unsafe entries.loadUnaligned(fromByteOffset: at, as: UInt32.self) == id {
+          return unsafe entries.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)
+        }
+        at += bytes
+      }
+      return nil
+    }
+  }
+
+  /// A subscription counts among a topic's.
+  func joinTopic(_ subscription: UInt32, _ id: UInt32) {
+    subscriptions[subscription].topicCount += 1
+    topics[id].subscriptionCount += 1
+    if subscriptions[subscription].policy == Policy.lossless.rawValue {
+      topics[id].losslessCount += 1
+      if topics[id].shared.settings.isBlock { listForHold(id) }
+    }
+    counters.subscriptionJoined(subscription, topics: subscriptions[subscription].topicCount)
+  }
+
+  private func leaveTopic(_ subscription: UInt32, _ id: UInt32) {
+    topics[id].subscriptionCount -= 1
+    if subscriptions[subscription].policy == Policy.lossless.rawValue {
+      topics[id].losslessCount -= 1
+      listForHold(id)
+    }
+  }
+
+  /// SUBSCRIBED, once every topic's owner has said where the subscription starts.
+  func confirmIfReady(_ subscription: UInt32) {
+    let entry = subscriptions[subscription]
+    guard entry.attaching == 0, !entry.isConfirmed else { return }
+    subscriptions[subscription].isConfirmed = true
+    let answer = Subscribed(
+      topics: entry.topicCount, policy: Policy(rawValue: entry.policy) ?? .lossless)
+    sendControl(entry.connection) {
+      answer.encode(into: &$0, ref: entry.ref, correlation: entry.correlation)
+    }
+  }
+
+  func receiveUnsubscribe(_ header: FrameHeader, on slot: UInt32) -> FrameFate {
+    guard let subscription = subscriptionIndex.find(slot, header.ref) else {
+      return refuse(slot, header, .unknownRef)
+    }
+    let account = endSubscription(subscription)
+    return sendControl(slot) {
+      account.encode(into: &$0, ref: header.ref, correlation: header.correlation)
+    }
+  }
+
+  /// Ends a subscription. What is pending is booked as closed.
+  @discardableResult
+  func endSubscription(_ subscription: UInt32) -> Unsubscribed {
+    while subscriptions[subscription].cursors != noSlot {
+      let cursor = subscriptions[subscription].cursors
+      let tail = topics[cursors[cursor].topic].tail
+      if !cursors[cursor].isAttaching, tail.sequence > cursors[cursor].sequence {
+        counters.closedPending(
+          subscription, events: tail.sequence - cursors[cursor].sequence,
+          bytes: tail.bytes - min(tail.bytes, cursors[cursor].bytes))
+      }
+      endCursor(cursor)
+    }
+    stopServing(subscription)
+    let pattern = subscriptions[subscription].pattern
+    let connection = subscriptions[subscription].connection
+    forEach(from: patterns[pattern].links, of: links, \.inPattern) {
+      leaveTopic(subscription, links[$0].topic)
+    }
+    remove(
+      subscription, from: &patterns[pattern].subscriptions, of: subscriptions, \.inPattern)
+    patterns[pattern].subscriptionCount -= 1
+    if patterns[pattern].subscriptionCount == 0 { dropPattern(pattern) }
+    remove(
+      subscription, from: &connections[connection].subscriptions, of: subscriptions,
+      \.inConnection)
+    connections[connection].subscriptionCount -= 1
+    subscriptionIndex.remove(connection, subscriptions[subscription].ref)
+    let account = counters.subscriptionClosed(subscription)
+    subscriptions[subscription].generation = 0
+    subscriptions.remove(subscription)
+    return account
+  }
+
+  func receiveCredit(_ credit: Credit, header: FrameHeader, on slot: UInt32) -> FrameFate {
+    guard let subscription = subscriptionIndex.find(slot, header.ref) else {
+      return refuse(slot, header, .unknownRef)
+    }
+    // Totals only rise: a lower one is old news.
+    subscriptions[subscription].creditEvents = max(
+      subscriptions[subscription].creditEvents, credit.eventsTotal)
+    subscriptions[subscription].creditBytes = max(
+      subscriptions[subscription].creditBytes, credit.bytesTotal)
+    counters.credited(subscription, subscriptions[subscription])
+    if subscriptions[subscription].ready != noSlot, subscriptions[subscription].hasCredit {
+      serve(subscription)
+    }
+    return .done
+  }
+}

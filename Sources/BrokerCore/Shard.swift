@@ -1,0 +1,289 @@
+public import Counters
+import WireFormat
+
+/// One thread's part of a broker: its connections with their sessions and subscriptions, and the
+/// topics it owns. It does no I/O and knows no clock: bytes and times come in as arguments, and
+/// what is to be done comes out of `poll…`.
+///
+/// Use, in every turn and always from the same thread:
+///
+///  1. `beginTurn(now)`, then `handleInbound()` for what other shards have put there.
+///  2. For each socket that has bytes: `receiveRoom(connection)`, read into it, `received(n, …)`.
+///     For sockets that can be written again: `handleWritable`. `retryPaused()`.
+///  3. `fanOut()`.
+///  4. While `pollTransmit()` names a connection: write its vectors, then `transmitted(n)`.
+///  5. While `pollClosed()` names one: close its socket.
+///  6. `endTurn()`; it returns the shards that must be woken.
+///
+/// Before sleeping, `prepareToSleep()` must have returned true; after it, `wakeUp()`.
+/// `nextDeadlineNs` says when to call again at the latest. Time never goes backwards.
+///
+/// Errors of peers end their session and nothing else; a broken invariant of ours stops the
+/// process by `precondition`.
+public final class Shard {
+  let broker: Broker
+  public let index: Int
+  let limits: BrokerLimits
+
+  // Tables and memory. Constants, so that no exclusivity check stands before a row.
+  let connections: Table<ConnectionEntry>
+  let publishers: Table<PublisherEntry>
+  let subscriptions: Table<SubscriptionEntry>
+  let cursors: Table<CursorEntry>
+  let patterns: Table<PatternEntry>
+  let links: Table<LinkEntry>
+  let topics: Table<TopicEntry>
+  let writers: Table<WriterEntry>
+  let pins: Table<PinEntry>
+  let requests: RequestTable
+  let pages: PagePool
+  /// Frames that have not arrived whole.
+  let inputPool: BufferPool
+  /// Cut frames and control frames that wait.
+  let outputPool: BufferPool
+  /// Names of patterns and sets of announced topics.
+  let smallPool: BufferPool
+
+  // Look-ups. The key's first half is a connection, or a subscription for cursors.
+  var publisherIndex = HashIndex()
+  var subscriptionIndex = HashIndex()
+  var cursorIndex = HashIndex()
+  /// Control plane only; never iterated.
+  var patternIndex: [[UInt8]: UInt32] = [:]
+  /// Patterns with wildcards.
+  var wildPatterns: UInt32 = noSlot
+  /// Shard 0 only: the directory, from name to id; never iterated.
+  var directory: [[UInt8]: UInt32] = [:]
+
+  // Lists of a turn.
+  let movedTopics: SlotList
+  let grownTopics: SlotList
+  let holdTopics: SlotList
+  let grantTopics: SlotList
+  let ackPublishers: SlotList
+  let closedConnections: SlotList
+  let condemnedConnections: SlotList
+  let resumedConnections: SlotList
+  let ownedTopics: SlotList
+  /// Owned topics whose publishers wait for subscriptions.
+  let blockTopics: SlotList
+  /// Owned topics that keep events up to an age.
+  let agingTopics: SlotList
+  var transmitList: UInt32 = noSlot
+  var pausedConnections: UInt32 = noSlot
+  var pausedCount = 0
+
+  /// Requests and unpins that found their ring full, in order; empty in the usual case.
+  var waitingRequests: [UInt32] = []
+  var waitingTargets: [UInt8]
+  var waitingUnpins: [(Int, UInt32)] = []
+  /// Publishers whose owner could not be told of their end, since too many requests wait.
+  var waitingCloses: [UInt32] = []
+
+  /// Where sockets are read into.
+  let receiveBuffer: ReceiveBuffer
+  let plan: TransmitPlan
+  /// Batches are decoded and framed anew here, for clients without their codec.
+  let codecs = Codecs()
+
+  // Time. The monotonic one drives timeouts; the other goes into batches.
+  var nowNs: UInt64 = 0
+  var realtimeNs: UInt64 = 0
+  var nextSweepNs: UInt64 = 0
+  var sweepSlot: UInt32 = 0
+  var sessionCount: UInt64 = 0
+  /// Connections that have been opened in this slot table; gives generations.
+  var generationCount: UInt32 = 0
+  var wakeMask: UInt64 = 0
+  /// Draining: nothing is read; sessions end as soon as nothing can be sent to them.
+  var drain: Drain?
+
+  let counters: ShardCounters
+
+  public init(_ broker: Broker, index: Int, counters: CountersRegion) {
+    precondition(index >= 0 && index < broker.shards, "no such shard")
+    self.broker = broker
+    self.index = index
+    limits = broker.limits
+    connections = Table(capacity: limits.connectionsMax)
+    publishers = Table(capacity: limits.publishersMax)
+    subscriptions = Table(capacity: limits.subscriptionsMax)
+    cursors = Table(capacity: limits.cursorsMax)
+    patterns = Table(capacity: limits.subscriptionsMax)
+    links = Table(capacity: limits.linksMax)
+    topics = Table(capacity: limits.topicsMax + 1)
+    writers = Table(capacity: limits.publishersMax * broker.shards)
+    pins = Table(capacity: limits.requestsMax * broker.shards)
+    requests = broker.requests[index]
+    pages = PagePool(bytes: limits.ringBytes / broker.shards)
+    inputPool = BufferPool(limitBytes: limits.inputBytes)
+    outputPool = BufferPool(limitBytes: limits.outputBytes)
+    smallPool = BufferPool(limitBytes: limits.outputBytes)
+    movedTopics = SlotList(capacity: limits.topicsMax + 1)
+    grownTopics = SlotList(capacity: limits.topicsMax + 1)
+    holdTopics = SlotList(capacity: limits.topicsMax + 1)
+    grantTopics = SlotList(capacity: limits.topicsMax + 1)
+    ackPublishers = SlotList(capacity: limits.publishersMax)
+    closedConnections = SlotList(capacity: limits.connectionsMax)
+    condemnedConnections = SlotList(capacity: limits.connectionsMax)
+    resumedConnections = SlotList(capacity: limits.connectionsMax)
+    ownedTopics = SlotList(capacity: limits.topicsMax)
+    blockTopics = SlotList(capacity: limits.topicsMax)
+    agingTopics = SlotList(capacity: limits.topicsMax)
+    waitingTargets = Array(repeating: 0, count: limits.requestsMax)
+    receiveBuffer = ReceiveBuffer(carryMax: limits.frameLengthMax + 4)
+    plan = TransmitPlan()
+    self.counters = ShardCounters(counters, shard: index)
+    // Ids start at 1; row 0 is nobody's, so that a topic's row is its id.
+    _ = topics.insert(
+      TopicEntry(
+        shared: TopicShared(
+          id: 0, name: [], epoch: 0, owner: index, shards: broker.shards,
+          settings: TopicSettings())))
+  }
+
+  deinit { topics[0].shared.deallocate() }
+
+  // MARK: A turn
+
+  /// - Parameters:
+  ///   - nowNs: monotonic time.
+  ///   - realtimeNs: nanoseconds since the Unix epoch.
+  public func beginTurn(nowNs: UInt64, realtimeNs: UInt64) {
+    precondition(nowNs >= self.nowNs, "time went backwards")
+    self.nowNs = nowNs
+    self.realtimeNs = max(realtimeNs, self.realtimeNs)
+    counters.beginTurn(self.realtimeNs)
+  }
+
+  /// Takes what other shards have put there: messages, and words that rose.
+  /// - Returns: how much there was.
+  public func handleInbound() -> Int {
+    var work = noticeTopics()
+    if broker.shards > 1 {
+      if isWaitingToSend { sendWaiting() }
+      work += handleMessages()
+      broker.requestBits[index].takeAll { self.requestAnswered(UInt32($0)); work += 1 }
+      broker.tailBits[index].takeAll { self.tailMoved(UInt32($0)); work += 1 }
+      broker.floorBits[index].takeAll { self.floorRose(UInt32($0)); work += 1 }
+      broker.releaseBits[index].takeAll { self.holdRose(UInt32($0)); work += 1 }
+      broker.publisherBits[index].takeAll { self.publisherWordsRose(UInt32($0)); work += 1 }
+    }
+    return work
+  }
+
+  /// Ends the part of the turn in which topics grow: publishes new tails, gives subscriptions what
+  /// is new, answers publishers.
+  public func fanOut() {
+    publishTails()
+    moveTopics()
+    sendGrants()
+    sendAcks()
+    closeCondemned()
+  }
+
+  /// - Returns: the shards, by bit, that must be woken since there is something for them.
+  public func endTurn() -> UInt64 {
+    updateHolds()
+    runTimers()
+    counters.endTurn(self)
+    let mask = wakeMask
+    wakeMask = 0
+    return mask
+  }
+
+  /// A turn that did something took this long.
+  public func noteBusy(_ ns: UInt64) { counters.busy(ns) }
+
+  /// Something can be written at once.
+  public var hasTransmit: Bool { transmitList != noSlot }
+
+  /// Notes that shard `other` has something to look at.
+  func wake(_ other: Int) {
+    if broker.isSleeping(other) { wakeMask |= 1 << UInt64(other) }
+  }
+
+  /// Announces sleep. False where something has come meanwhile: then take another turn instead.
+  public func prepareToSleep() -> Bool {
+    guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty else {
+      return false
+    }
+    broker.setSleeping(true, shard: index)
+    if hasInbound {
+      broker.setSleeping(false, shard: index)
+      return false
+    }
+    counters.sleep()
+    return true
+  }
+
+  /// Something for another shard found no room.
+  var isWaitingToSend: Bool {
+    !(waitingRequests.isEmpty && waitingUnpins.isEmpty && waitingCloses.isEmpty)
+  }
+
+  public func wakeUp() { broker.setSleeping(false, shard: index) }
+
+  private var hasInbound: Bool {
+    if topics.highWater - 1 < broker.topicCount { return true }
+    guard broker.shards > 1 else { return false }
+    for other in 0..<broker.shards where other != index {
+      if !broker.ring(from: other, to: index).isEmpty { return true }
+    }
+    return !(broker.requestBits[index].isEmpty && broker.tailBits[index].isEmpty
+      && broker.floorBits[index].isEmpty && broker.releaseBits[index].isEmpty
+      && broker.publisherBits[index].isEmpty)
+  }
+}
+
+/// A list of slots that a turn fills and empties, with room for every slot once.
+@safe
+struct SlotList: ~Copyable {
+  private let slots: UnsafeMutablePointer<UInt32>
+  private let state: UnsafeMutablePointer<Int>
+  private let capacity: Int
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    unsafe slots = .allocate(capacity: capacity)
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: 0)
+  }
+
+  deinit {
+    unsafe slots.deallocate()
+    unsafe state.deallocate()
+  }
+
+  var count: Int { unsafe state.pointee }
+  var isEmpty: Bool { count == 0 }
+
+  func append(_ slot: UInt32) {
+    precondition(count < capacity, "a slot is listed twice")
+    unsafe slots[count] = slot
+    unsafe state.pointee += 1
+  }
+
+  /// The slot at `position`; the list may grow while it is gone through.
+  subscript(_ position: Int) -> UInt32 {
+    precondition(position >= 0 && position < count, "past the end of a list")
+    return unsafe slots[position]
+  }
+
+  func removeAll() { unsafe state.pointee = 0 }
+
+  /// Takes one slot out, wherever it stands; the last takes its place.
+  func removeValue(_ slot: UInt32) {
+    for i in 0..<count where unsafe slots[i] == slot {
+      unsafe slots[i] = slots[count - 1]
+      unsafe state.pointee -= 1
+      return
+    }
+  }
+
+  func removeLast() -> UInt32? {
+    guard count > 0 else { return nil }
+    unsafe state.pointee -= 1
+    return unsafe slots[count]
+  }
+}

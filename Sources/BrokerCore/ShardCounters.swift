@@ -1,0 +1,315 @@
+import Counters
+import WireFormat
+
+/// A shard's counters: written where the work happens, in the rows that `stats` reads. No other
+/// place keeps these numbers.
+///
+/// Words that must agree, a subscription's account above all, change inside the row's seqlock.
+struct ShardCounters {
+  private let region: CountersRegion
+  private let shard: ShardRow
+  private let connections: ConnectionTable
+  private let publishers: PublisherTable
+  private let subscriptions: SubscriptionTable
+  private let topics: TopicTable
+  private let index: Int
+
+  init(_ region: CountersRegion, shard index: Int) {
+    self.region = region
+    self.index = index
+    shard = region.shard(index)
+    connections = region.connections(shard: index)
+    publishers = region.publishers(shard: index)
+    subscriptions = region.subscriptions(shard: index)
+    topics = region.topics
+    shard.setState(.active)
+  }
+
+  // MARK: Turns
+
+  func beginTurn(_ realtimeNs: UInt64) {
+    shard.add(.turns, 1)
+    shard.set(.turnStartedNs, realtimeNs)
+  }
+
+  func endTurn(_ core: Shard) {
+    shard.set(.pageBytes, UInt64(core.pages.usedBytes))
+    shard.set(.stashBytes, UInt64(core.outputPool.usedBytes))
+    shard.set(.inputBytes, UInt64(core.inputPool.usedBytes))
+    shard.set(.cursorsInUse, UInt64(core.cursors.used))
+  }
+
+  /// How long a turn that did something took.
+  func busy(_ ns: UInt64) {
+    shard.add(.busyNs, ns)
+    shard.raise(.turnMaxNs, to: ns)
+  }
+
+  func sleep() {
+    shard.add(.sleeps, 1)
+    shard.set(.turnStartedNs, 0)
+  }
+
+  func forwarded() { shard.add(.remoteForwards, 1) }
+
+  // MARK: Connections
+
+  func connectionOpened(_ slot: UInt32, peer: String, realtimeNs: UInt64) {
+    let row = connections.activate(Int(slot), .opening)
+    row.beginUpdate()
+    row.set(.connectedNs, realtimeNs)
+    row.set(.heardNs, realtimeNs)
+    row.setText(.peer, peer)
+    row.endUpdate()
+    shard.add(.connections, 1)
+    shard.add(.connectionsAccepted, 1)
+  }
+
+  func welcomed(_ slot: UInt32, session: UInt64, codecs: CodecSet, name: String) {
+    let row = connections[Int(slot)]
+    row.beginUpdate()
+    row.set(.session, session)
+    row.set(.codecs, codecs.rawValue)
+    row.setText(.client, name)
+    row.setState(.active)
+    row.endUpdate()
+  }
+
+  func connectionClosed(_ slot: UInt32, reason: UInt16) {
+    connections[Int(slot)].retire()
+    shard.add(.connections, UInt64.max)
+    shard.add(.closed, at: Int(reason), 1)
+  }
+
+  /// A connection that got no session.
+  func refusedConnection(_ reason: CloseReason) {
+    shard.add(.closed, at: Int(reason.rawValue), 1)
+  }
+
+  func refused(_ code: ErrorCode) { shard.add(.errors, at: Int(code.rawValue) - 100, 1) }
+
+  func received(_ slot: UInt32, bytes: Int, realtimeNs: UInt64) {
+    let row = connections[Int(slot)]
+    row.add(.bytesIn, UInt64(bytes))
+    row.set(.heardNs, realtimeNs)
+    shard.add(.bytesIn, UInt64(bytes))
+    shard.add(.receives, 1)
+  }
+
+  func framesReceived(_ slot: UInt32, _ count: Int) {
+    connections[Int(slot)].add(.framesIn, UInt64(count))
+    shard.add(.framesIn, UInt64(count))
+  }
+
+  func frameSent(_ slot: UInt32) {
+    connections[Int(slot)].add(.framesOut, 1)
+    shard.add(.framesOut, 1)
+  }
+
+  func roundTrip(_ slot: UInt32, sentNs: UInt64, nowNs: UInt64) {
+    guard nowNs >= sentNs else { return }
+    connections[Int(slot)].set(.rttNs, nowNs - sentNs)
+  }
+
+  func sent(_ slot: UInt32, bytes: Int, isCut: Bool) {
+    connections[Int(slot)].add(.bytesOut, UInt64(bytes))
+    shard.add(.bytesOut, UInt64(bytes))
+    shard.add(.sends, 1)
+    if isCut { shard.add(.sendWouldBlocks, 1) }
+  }
+
+  func stashed(_ slot: UInt32, bytes: Int) {
+    connections[Int(slot)].set(.stashBytes, UInt64(bytes))
+  }
+
+  // MARK: Publishers
+
+  func publisherOpened(_ slot: UInt32, _ entry: PublisherEntry) {
+    let row = publishers.activate(Int(slot))
+    row.beginUpdate()
+    row.set(.connection, entry.connection)
+    row.set(.ref, entry.ref)
+    row.set(.topic, entry.topic)
+    row.set(.creditEvents, UInt64.max)
+    row.set(.creditBytes, UInt64.max)
+    row.endUpdate()
+    shard.add(.publishers, 1)
+  }
+
+  func publisherClosed(_ slot: UInt32) {
+    guard publishers[Int(slot)].get(.state) == CounterRowState.active.rawValue else { return }
+    publishers[Int(slot)].retire()
+    shard.add(.publishers, UInt64.max)
+  }
+
+  /// What one PUBLISH brought.
+  func published(
+    _ slot: UInt32, _ publisher: UInt32, events: Int, charge: Int, batches: Int,
+    credit: UInt64?
+  ) {
+    let row = publishers[Int(publisher)]
+    row.beginUpdate()
+    row.add(.events, UInt64(events))
+    row.add(.bytes, UInt64(charge))
+    row.add(.batches, UInt64(batches))
+    if let credit { row.set(.creditBytes, credit) }
+    row.endUpdate()
+    connections[Int(slot)].add(.eventsIn, UInt64(events))
+    shard.add(.eventsIn, UInt64(events))
+    shard.add(.batchesIn, UInt64(batches))
+  }
+
+  func acked(_ publisher: UInt32, through: UInt64) {
+    publishers[Int(publisher)].set(.ackedThrough, through)
+  }
+
+  func granted(_ publisher: UInt32, credit: UInt64) {
+    publishers[Int(publisher)].set(.creditBytes, credit)
+  }
+
+  // MARK: Subscriptions and their accounts
+
+  func subscriptionOpened(_ slot: UInt32, _ entry: SubscriptionEntry, pattern: String) {
+    let row = subscriptions.activate(Int(slot))
+    row.beginUpdate()
+    row.set(.connection, entry.connection)
+    row.set(.ref, entry.ref)
+    row.set(.policy, UInt32(entry.policy))
+    row.setText(.pattern, pattern)
+    row.endUpdate()
+    credited(slot, entry)
+    shard.add(.subscriptions, 1)
+  }
+
+  func subscriptionJoined(_ slot: UInt32, topics: UInt32) {
+    subscriptions[Int(slot)].set(.topics, topics)
+  }
+
+  func credited(_ slot: UInt32, _ entry: SubscriptionEntry) {
+    let row = subscriptions[Int(slot)]
+    row.set(.creditEvents, left(entry.creditEvents, entry.sentEvents))
+    row.set(.creditBytes, left(entry.creditBytes, entry.sentBytes))
+  }
+
+  private func left(_ total: UInt64, _ used: UInt64) -> UInt64 {
+    total == .max ? .max : total > used ? total - used : 0
+  }
+
+  func matched(_ slot: UInt32, events: UInt64, bytes: UInt64) {
+    let row = subscriptions[Int(slot)]
+    row.beginUpdate()
+    row.add(.matchedEvents, events)
+    row.add(.matchedBytes, bytes)
+    row.add(.lagEvents, events)
+    row.add(.lagBytes, bytes)
+    row.endUpdate()
+  }
+
+  func lost(_ slot: UInt32, cause: GapCause, events: UInt64, bytes: UInt64) {
+    let row = subscriptions[Int(slot)]
+    row.beginUpdate()
+    row.add(.droppedEvents, at: Int(cause.rawValue), events)
+    row.add(cause == .expired ? .expiredBytes : .droppedBytes, bytes)
+    row.add(.lagEvents, 0 &- events)
+    row.add(.lagBytes, 0 &- bytes)
+    row.endUpdate()
+    shard.add(.droppedEvents, events)
+  }
+
+  func delivered(_ connection: UInt32, _ frame: TransmitPlan.Frame, nowNs: UInt64) {
+    connections[Int(connection)].add(.framesOut, 1)
+    shard.add(.framesOut, 1)
+    let row = subscriptions[Int(frame.subscription)]
+    if frame.isGap {
+      row.add(.gaps, 1)
+      shard.add(.gapsSent, 1)
+      return
+    }
+    row.beginUpdate()
+    row.add(.deliveredEvents, frame.events)
+    row.add(.deliveredBytes, frame.charge)
+    row.add(.lagEvents, 0 &- frame.events)
+    row.add(.lagBytes, 0 &- frame.charge)
+    row.endUpdate()
+    connections[Int(connection)].add(.eventsOut, frame.events)
+    shard.add(.eventsOut, frame.events)
+    shard.add(.batchesOut, UInt64(frame.batches))
+    shard.recordLatency(ns: nowNs > frame.time ? nowNs - frame.time : 0)
+  }
+
+  func closedPending(_ slot: UInt32, events: UInt64, bytes: UInt64) {
+    let row = subscriptions[Int(slot)]
+    row.beginUpdate()
+    row.add(.closedEvents, events)
+    row.add(.closedBytes, bytes)
+    row.add(.lagEvents, 0 &- events)
+    row.add(.lagBytes, 0 &- bytes)
+    row.endUpdate()
+  }
+
+  /// The account of a subscription as it stands.
+  func account(_ slot: UInt32) -> (matched: UInt64, terms: Unsubscribed, lag: UInt64) {
+    let row = subscriptions[Int(slot)]
+    var dropped: UInt64 = 0
+    for cause in GapCause.allCases where cause != .expired {
+      dropped += row.get(.droppedEvents, at: Int(cause.rawValue))
+    }
+    let terms = Unsubscribed(
+      matchedEvents: row.get(.matchedEvents), deliveredEvents: row.get(.deliveredEvents),
+      droppedEvents: dropped,
+      expiredEvents: row.get(.droppedEvents, at: Int(GapCause.expired.rawValue)),
+      closedEvents: row.get(.closedEvents))
+    return (row.get(.matchedEvents), terms, row.get(.lagEvents))
+  }
+
+  func subscriptionClosed(_ slot: UInt32) -> Unsubscribed {
+    let terms = account(slot).terms
+    subscriptions[Int(slot)].retire()
+    shard.add(.subscriptions, UInt64.max)
+    return terms
+  }
+
+  // MARK: Topics
+
+  func topicOpened(_ id: UInt32, _ shared: TopicShared) {
+    let row = topics.activate(Int(id))
+    let settings = shared.settings
+    row.beginUpdate()
+    row.set(.id, id)
+    row.set(.shard, UInt32(shared.owner))
+    row.set(.options, UInt32(settings.flags))
+    row.set(.epoch, shared.epoch)
+    row.set(.firstSequence, 1)
+    row.set(.nextSequence, 1)
+    row.set(.retentionEvents, settings.retentionEvents)
+    row.set(.retentionBytes, settings.retentionBytes)
+    row.set(.retentionMs, settings.retentionNs / 1_000_000)
+    row.setText(.name, unsafe String(decoding: shared.name, as: UTF8.self))
+    row.endUpdate()
+    shard.add(.topics, 1)
+  }
+
+  func topicGrew(_ id: UInt32, _ entry: TopicEntry) {
+    let row = topics[Int(id)]
+    row.beginUpdate()
+    row.set(.firstSequence, entry.firstSequence)
+    row.set(.nextSequence, entry.nextSequence)
+    row.set(.eventsIn, entry.nextSequence - 1)
+    row.set(.bytesIn, entry.totalBytes)
+    row.set(.batchesIn, entry.batches)
+    row.set(.ringBytes, UInt64(entry.ringBytes))
+    row.endUpdate()
+  }
+
+  func writers(_ id: UInt32, _ count: UInt32) { topics[Int(id)].set(.publishers, UInt64(count)) }
+
+  // MARK: Reading
+
+  /// Bytes of the whole region.
+  var byteCount: Int { region.memory.byteCount }
+
+  /// Copies a piece of the region.
+  func copy(from offset: Int, into target: UnsafeMutableRawBufferPointer) -> Int {
+    unsafe region.memory.copy(from: offset, into: target)
+  }
+}

@@ -1,0 +1,140 @@
+import WireFormat
+
+// Where a subscription begins in a topic that exists already. The topic's owner knows, and keeps
+// the pages from there on (a pin) until the asking shard's own hold covers them.
+
+extension Shard {
+  /// Begins a subscription in a topic: at once where this shard can tell, else its owner is asked
+  /// and the subscription has a cursor meanwhile that is sent nothing.
+  func beginAt(_ subscription: UInt32, _ id: UInt32, start: Start, value: UInt64) {
+    let shared = topics[id].shared
+    if shared.owner == index {
+      if topics[id].isInterested {
+        moveTail(id, to: ownTail(id))
+      } else {
+        topics[id].tail = ownTail(id)
+        topics[id].isInterested = true
+        updateHold(id)
+      }
+      let first = topics[id].firstSequence
+      place(
+        subscription, id, at: locate(id, start: start, value: value),
+        wanted: start == .sequence ? value : nil, first: first, cursor: nil)
+      return
+    }
+    if topics[id].isInterested, start == .latest {
+      moveTail(id, to: shared.tail())
+      return
+    }
+    guard
+      let cursor = startCursor(
+        subscription, id, at: TopicShared.Tail(), attaching: true)
+    else { return }
+    var request = SharedRequest(kind: .attach, asker: UInt32(index))
+    request.connection = subscriptions[subscription].connection
+    request.subscription = subscription
+    request.subscriptionGeneration = subscriptions[subscription].generation
+    request.cursor = cursor
+    request.topic = id
+    request.start = start.rawValue
+    request.startValue = value
+    subscriptions[subscription].attaching += 1
+    // Room was made sure of by the caller; the message itself may have to wait.
+    guard let number = requests.insert(request) else {
+      preconditionFailure("room for requests was checked")
+    }
+    send(request: number, to: shared.owner)
+  }
+
+  /// Puts a subscription to its first place.
+  private func place(
+    _ subscription: UInt32, _ id: UInt32, at position: TopicShared.Tail, wanted: UInt64?,
+    first: UInt64, cursor existing: UInt32?
+  ) {
+    let tail = topics[id].tail
+    precondition(position.sequence <= tail.sequence, "a place beyond the end")
+    let missed = wanted.map { max($0, 1) < first ? first - max($0, 1) : 0 } ?? 0
+    let pending = tail.sequence - position.sequence
+    if pending + missed > 0 {
+      counters.matched(
+        subscription, events: pending + missed, bytes: tail.bytes - position.bytes)
+    }
+    guard pending + missed > 0 else {
+      if let existing { endCursor(existing) }
+      return
+    }
+    var cursor = existing
+    if let existing {
+      cursors[existing].isAttaching = false
+      cursors[existing].page = position.page
+      cursors[existing].offset = UInt32(position.offset)
+      cursors[existing].sequence = position.sequence
+      cursors[existing].bytes = position.bytes
+    } else {
+      cursor = startCursor(subscription, id, at: position, attaching: true)
+      guard let cursor else { return }
+      cursors[cursor].isAttaching = false
+    }
+    guard let cursor else { return }
+    if missed > 0 {
+      cursors[cursor].gapCause = GapCause.notRetained.rawValue
+      cursors[cursor].gapFirst = position.sequence - missed
+      counters.lost(subscription, cause: .notRetained, events: missed, bytes: 0)
+    }
+    listForHold(id)
+    makeReady(cursor)
+  }
+
+  /// The owner: says where a subscription of another shard starts, and keeps it there.
+  func performAttach(_ request: inout SharedRequest) {
+    let id = request.topic
+    let shared = topics[id].shared
+    shared.addInterest(shard: Int(request.asker))
+    shared.publishTail(ownTail(id))
+    let start = Start(rawValue: request.start) ?? .latest
+    request.position = locate(id, start: start, value: request.startValue)
+    request.first = topics[id].firstSequence
+    // The pin is of the page: one place may be at its end.
+    let atEnd = Page(address: request.position.page)?.endSequence == request.position.sequence
+    let pinned = atEnd ? request.position.sequence - 1 : request.position.sequence
+    guard let pin = pins.insert(PinEntry(topic: id, sequence: pinned)) else {
+      preconditionFailure("more pins than requests")
+    }
+    append(pin, to: &topics[id].pins, of: pins, \.inTopic)
+    request.pin = pin
+  }
+
+  /// The owner has answered.
+  func attached(_ request: SharedRequest) {
+    let id = request.topic
+    let shared = topics[id].shared
+    let subscription = request.subscription
+    let isThere =
+      subscriptions.isUsed(subscription)
+      && subscriptions[subscription].generation == request.subscriptionGeneration
+    if isThere {
+      if topics[id].isInterested {
+        moveTail(id, to: shared.tail())
+      } else {
+        topics[id].tail = shared.tail()
+        topics[id].isInterested = true
+      }
+      subscriptions[subscription].attaching -= 1
+      place(
+        subscription, id, at: request.position,
+        wanted: request.start == Start.sequence.rawValue ? request.startValue : nil,
+        first: request.first, cursor: request.cursor)
+      updateHold(id)
+      confirmIfReady(subscription)
+    } else if !topics[id].isInterested {
+      shared.removeInterest(shard: index)
+    }
+    sendUnpin(request.pin, to: shared.owner)
+  }
+
+  func unpin(_ pin: UInt32) {
+    let id = pins[pin].topic
+    remove(pin, from: &topics[id].pins, of: pins, \.inTopic)
+    pins.remove(pin)
+  }
+}

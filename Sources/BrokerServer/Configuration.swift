@@ -1,0 +1,42 @@
+public import BrokerCore
+public import LinuxIO
+
+/// Everything an operator can choose about a broker, with the defaults.
+public struct Configuration: Sendable {
+  /// TCP addresses to listen on; port 0 picks a free one.
+  public var listen: [SocketAddress] = []
+  /// Unix socket to listen on.
+  public var unixPath: String?
+  /// Threads with an event loop each; 0 takes one for each processor.
+  public var shards = 0
+  /// Ceilings and bounds. `limits.ringBytes` is the `--memory` of the command line.
+  public var limits = BrokerLimits()
+  /// File of the counters; nil for the default in a private directory on tmpfs, "none" for memory
+  /// that nobody else sees.
+  public var countersPath: String?
+  /// How long sessions have to take what their credit allows when the broker shuts down.
+  public var drainTimeoutMs = 5000
+  /// What clients are told about coming back after a shutdown: not before this, plus a random time
+  /// up to the spread, so that they do not all return at once.
+  public var retryAfterMs = 500
+  public var retrySpreadMs = 5000
+  /// How long a shard that has run out of work looks for more before it sleeps, in nanoseconds.
+  /// Waking a sleeping thread costs tens of microseconds; looking costs a processor.
+  public var spinNs: UInt64 = 0
+  /// Bytes of the kernel's buffers of each connection, set rather than left to grow.
+  public var socketBufferBytes = 512 << 10
+  /// Congestion control of TCP connections; nil leaves the system's.
+  public var congestionControl: String?
+  /// Called with a line for each address when connections are accepted.
+  public var onListening: @Sendable (String) -> Void = { _ in }
+
+  public init() {}
+
+  /// The shards that 0 stands for.
+  public var shardCount: Int { shards > 0 ? shards : min(System.usableCPUs, 64) }
+}
+
+/// Why a broker did not start: one sentence for the operator.
+public struct StartError: Error, CustomStringConvertible {
+  public let description: String
+}

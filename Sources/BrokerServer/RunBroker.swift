@@ -1,0 +1,105 @@
+import BrokerCore
+import Counters
+import LinuxIO
+
+/// Name and version, as clients and operators see it.
+public let brokerName = "galleon 0.1.0"
+
+/// Runs a broker on the calling thread (shard 0) and one more thread for each other shard, until a
+/// signal has made it drain. Call it from the main thread, before any other thread is started:
+/// signals are blocked for the threads that come later.
+///
+/// - Throws: `StartError` where an address is taken, a limit makes no sense, or memory or
+///   descriptors are not to be had.
+public func runBroker(_ configuration: Configuration) throws(StartError) {
+  let shards = configuration.shardCount
+  if let problem = configuration.limits.validate(shards: shards) {
+    throw StartError(description: problem)
+  }
+  let listeners = ListenerList()
+  for address in configuration.listen { try listen(on: address, listeners) }
+  if let path = configuration.unixPath { try listen(on: .unix(path: path), listeners) }
+  do throws(SystemError) {
+    _ = try System.raiseDescriptorLimit()
+    let signals = try SignalFD([.terminate, .interrupt])
+    try start(configuration, shards: shards, listeners: listeners, signals: signals)
+  } catch {
+    throw StartError(description: "cannot start: \(error)")
+  }
+}
+
+private func listen(on address: SocketAddress, _ listeners: ListenerList) throws(StartError) {
+  do throws(SystemError) {
+    listeners.add(try Listener.listen(on: address))
+  } catch {
+    let hint =
+      error.errno == .addressInUse
+      ? "; another process listens there, choose another address or port 0" : ""
+    throw StartError(description: "cannot listen on \(address): \(error.errno)\(hint)")
+  }
+}
+
+private func start(
+  _ configuration: Configuration, shards: Int, listeners: ListenerList, signals: consuming SignalFD
+) throws(SystemError) {
+  let broker = Broker(
+    limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
+    name: brokerName)
+  let counters = try CountersHome(configuration, shards: shards, instance: broker.instance)
+  defer { counters.remove() }
+  var handoffs: [Handoff] = []
+  for _ in 0..<shards { handoffs.append(try Handoff()) }
+  let drainCount = DrainCount(shards: shards)
+
+  let shared = handoffs
+  let region = counters.region
+  var threads: [ThreadBox] = []
+  for index in 1..<max(1, shards) {
+    let thread = try Thread.spawn(name: "shard \(index)") {
+      do throws(SystemError) {
+        let shard = Shard(broker, index: index, counters: region)
+        let loop = try ShardLoop(
+          shard: shard, index: index, configuration: configuration, handoffs: shared,
+          drainCount: drainCount, front: nil)
+        loop.run()
+      } catch {
+        exitNow(71, "a shard could not start: \(error)")
+      }
+    }
+    threads.append(ThreadBox(thread))
+  }
+  let addresses = listeners.addresses
+  let front = Front(listeners: listeners, signals: signals)
+  let shard = Shard(broker, index: 0, counters: region)
+  let loop = try ShardLoop(
+    shard: shard, index: 0, configuration: configuration, handoffs: handoffs,
+    drainCount: drainCount, front: front)
+  counters.started(configuration, addresses: addresses)
+  for address in addresses {
+    configuration.onListening(
+      address.isUnix ? "listening unix \(address)" : "listening tcp \(address)")
+  }
+  loop.run()
+  for box in threads { box.join() }
+}
+
+/// A thread in an array.
+private final class ThreadBox {
+  private var thread: Thread?
+  init(_ thread: consuming Thread) { self.thread = consume thread }
+  func join() {
+    if let thread = thread.take() { thread.join() }
+  }
+}
+
+/// Ends the process at once.
+func exitNow(_ code: Int32, _ sentence: String? = nil) -> Never {
+  if let sentence {
+    do throws(SystemError) {
+      try Stream.writeAll(Stream.standardError, "galleon: \(sentence)\n")
+    } catch {
+      // Nobody reads it.
+    }
+  }
+  System.exitNow(code)
+}
