@@ -11,6 +11,7 @@ public struct Epoll: ~Copyable, Sendable {
   public struct Interest: OptionSet, Sendable {
     public let rawValue: UInt32
 
+    @_noLocks
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     public static var readable: Interest { Interest(rawValue: 0x1) }
@@ -30,14 +31,14 @@ public struct Epoll: ~Copyable, Sendable {
     public let userWord: UInt64
     let mask: UInt32
 
-    public var readable: Bool { mask & 0x1 != 0 }
-    public var writable: Bool { mask & 0x4 != 0 }
+    public var readable: Bool { @_noLocks get { mask & 0x1 != 0 } }
+    public var writable: Bool { @_noLocks get { mask & 0x4 != 0 } }
     /// There is an error to fetch; reading or writing throws it.
-    public var error: Bool { mask & 0x8 != 0 }
+    public var error: Bool { @_noLocks get { mask & 0x8 != 0 } }
     /// Both directions are over.
-    public var hangup: Bool { mask & 0x10 != 0 }
+    public var hangup: Bool { @_noLocks get { mask & 0x10 != 0 } }
     /// The peer sends nothing more.
-    public var peerClosed: Bool { mask & 0x2000 != 0 }
+    public var peerClosed: Bool { @_noLocks get { mask & 0x2000 != 0 } }
   }
 
   /// Room for the events of one wait, allocated once.
@@ -84,10 +85,11 @@ public struct Epoll: ~Copyable, Sendable {
     hasNanoseconds = nanoseconds && answer == 0
   }
 
-  public var rawValue: Int32 { descriptor.rawValue }
+  public var rawValue: Int32 { @_noLocks get { descriptor.rawValue } }
 
   /// Watches a descriptor, which must not be watched already. Closing the last descriptor of an
   /// open file ends the watch.
+  @_noLocks
   public func add(
     _ fd: Int32, _ interest: Interest, userWord: UInt64
   ) throws(SystemError) {
@@ -95,23 +97,26 @@ public struct Epoll: ~Copyable, Sendable {
   }
 
   /// Also arms an edge again: what is ready now is told once more.
+  @_noLocks
   public func modify(
     _ fd: Int32, _ interest: Interest, userWord: UInt64
   ) throws(SystemError) {
     try control(Int32(CK_EPOLL_MODIFY), fd, interest, userWord)
   }
 
+  @_noLocks
   public func remove(_ fd: Int32) throws(SystemError) {
-    try control(Int32(CK_EPOLL_REMOVE), fd, [], 0)
+    try control(Int32(CK_EPOLL_REMOVE), fd, Interest(rawValue: 0), 0)
   }
 
+  @_noLocks
   private func control(
     _ operation: Int32, _ fd: Int32, _ interest: Interest, _ userWord: UInt64
   ) throws(SystemError) {
     let epoll = descriptor.rawValue
-    _ = try perform("epoll_ctl") {
-      ck_epoll_control(epoll, operation, fd, interest.rawValue, userWord)
-    }
+    // Never waits, so it is never interrupted.
+    let result = ck_epoll_control(epoll, operation, fd, interest.rawValue, userWord)
+    if result < 0 { throw failure(Errno(result: result), "epoll_ctl") }
   }
 
   /// Waits until something happens, at most `timeoutNs` (0: only looks; below zero: for ever), and

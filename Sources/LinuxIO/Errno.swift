@@ -65,7 +65,7 @@ extension Errno {
   public static var fileTooLarge: Errno { Errno(rawValue: 27) }
   public static var noSpace: Errno { Errno(rawValue: 28) }
   public static var readOnlyFileSystem: Errno { Errno(rawValue: 30) }
-  public static var brokenPipe: Errno { Errno(rawValue: 32) }
+  public static var brokenPipe: Errno { @_noLocks get { Errno(rawValue: 32) } }
   public static var nameTooLong: Errno { Errno(rawValue: 36) }
   public static var notImplemented: Errno { Errno(rawValue: 38) }
   public static var directoryNotEmpty: Errno { Errno(rawValue: 39) }
@@ -81,7 +81,7 @@ extension Errno {
   public static var networkDown: Errno { Errno(rawValue: 100) }
   public static var networkUnreachable: Errno { Errno(rawValue: 101) }
   public static var connectionAborted: Errno { Errno(rawValue: 103) }
-  public static var connectionReset: Errno { Errno(rawValue: 104) }
+  public static var connectionReset: Errno { @_noLocks get { Errno(rawValue: 104) } }
   public static var noBufferSpace: Errno { Errno(rawValue: 105) }
   public static var alreadyConnected: Errno { Errno(rawValue: 106) }
   public static var notConnected: Errno { Errno(rawValue: 107) }

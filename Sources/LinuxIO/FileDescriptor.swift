@@ -42,10 +42,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
 /// Closes once: Linux frees the number even when the call is interrupted, and a second attempt
 /// could close a descriptor that another thread has just been given.
+@_noLocks
 func closeDescriptor(_ fd: Int32) throws(SystemError) {
-  guard let errno = performOnce("close", { ck_close(fd) }) else { return }
+  let result = ck_close(fd)
+  if result >= 0 { return }
+  let errno = Errno(result: result)
   if errno == .interrupted { return }
-  throw SystemError(errno, "close")
+  throw failure(errno, "close")
 }
 
 /// Whether reads and writes of a new descriptor wait in the kernel.

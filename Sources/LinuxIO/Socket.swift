@@ -10,11 +10,13 @@ public struct IOVector {
   public var base: UnsafeRawPointer?
   public var count: Int
 
+  @_noLocks
   public init(base: UnsafeRawPointer?, count: Int) {
     unsafe self.base = unsafe base
     self.count = count
   }
 
+  @_noLocks
   public init(_ bytes: UnsafeRawBufferPointer) {
     unsafe self.base = bytes.baseAddress
     self.count = bytes.count
@@ -28,7 +30,7 @@ public struct IOVector {
 /// `SystemError.isPeerGone`.
 public enum Socket {
   /// The most pieces of one `sendVectors`.
-  public static var vectorsMax: Int { Int(CK_VECTORS_MAX) }
+  public static var vectorsMax: Int { @_noLocks get { Int(CK_VECTORS_MAX) } }
 
   /// Reads what is there, at most the buffer. Waits only if the descriptor is in blocking mode.
   /// The buffer must not be empty: an empty read could not be told from the end.
@@ -132,8 +134,11 @@ public enum Socket {
   }
 
   /// Closes a plain descriptor number. A reset that the peer has sent meanwhile is no error.
+  @_noLocks
   public static func close(_ fd: Int32) {
-    try? closeDescriptor(fd)
+    do throws(SystemError) {
+      try closeDescriptor(fd)
+    } catch {}
   }
 
   public static func localAddress(_ fd: Int32) throws(SystemError) -> SocketAddress {

@@ -26,7 +26,9 @@ extension SystemError: Equatable {
 
 extension SystemError {
   /// The peer is gone: it reset the connection, or closed it before it had read everything.
-  public var isPeerGone: Bool { errno == .connectionReset || errno == .brokenPipe }
+  public var isPeerGone: Bool {
+    @_noLocks get { errno == .connectionReset || errno == .brokenPipe }
+  }
 }
 
 /// What a read or a write did. That it would have had to wait is an answer, not an error.

@@ -9,7 +9,7 @@ public struct EventFD: ~Copyable, Sendable {
     descriptor = FileDescriptor(taking: Int32(try perform("eventfd") { ck_eventfd() }))
   }
 
-  public var rawValue: Int32 { descriptor.rawValue }
+  public var rawValue: Int32 { @_noLocks get { descriptor.rawValue } }
 
   /// Makes the descriptor readable. A full counter is readable already, so that is no error.
   @_noLocks
@@ -49,7 +49,7 @@ public struct TimerFD: ~Copyable, Sendable {
     descriptor = FileDescriptor(taking: Int32(try perform("timerfd_create") { ck_timerfd() }))
   }
 
-  public var rawValue: Int32 { descriptor.rawValue }
+  public var rawValue: Int32 { @_noLocks get { descriptor.rawValue } }
 
   /// Fires at `deadlineNs` (at once when that has passed), then every `intervalNs` if not zero.
   /// Replaces what was set before.
