@@ -44,7 +44,8 @@ public struct LoadPlan: Sendable {
   /// Congestion control of the generator's sockets; nil leaves the machine's default.
   public var congestionControl: String?
   /// First part of the names of topics. A server that is used for several runs should hear a new
-  /// one each time.
+  /// one each time: a topic that is there keeps the retention it was created with, which may be
+  /// less than what this run has in flight.
   public var topicPrefix = "bench."
 
   public init(peer: Peer, port: UInt16) {

@@ -171,7 +171,12 @@ private func conclude<Driver: WireDriver & ~Copyable>(
   let faults = subscribers.faults
   let owed = subscribers.owed(counts)
   let unfinished = subscribers.unfinished(counts)
-  if let first = faults.first {
+  if subscribers.announcedGaps > 0 {
+    result.verdict = .faulty(
+      "the server left out \(subscribers.announcedGaps) events and said so "
+        + "(\(subscribers.gapWords)); "
+        + "\(faults.missing) were seen to be missing and \(faults.misordered) out of order")
+  } else if let first = faults.first {
     result.verdict = .faulty(
       "\(faults.missing) events missing and \(faults.misordered) out of order; the first: "
         + "\(first.found) where \(first.expected) was due")

@@ -77,6 +77,7 @@ import LoadKit
     options.seconds = try Options.seconds(arguments) ?? 2
     var plan = workload.plan(contender, port: UInt16(port), options)
     plan.peer = peer
+    plan.topicPrefix = "drive.\(System.processID)."
     if let window = try arguments.count("window", in: 1...1 << 24) {
       plan.pace = .flatOut(window: Int(window))
     }

@@ -164,6 +164,7 @@ struct GalleonDriver: WireDriver, ~Copyable {
     case .gap:
       let gap = try Gap(reader: &reader)
       tally.announcedGaps += gap.count
+      tally.gapCause = gap.causeRaw
       session.nextSequence = gap.last &+ 1
     case .close:
       let close = try Close(reader: &reader)
@@ -174,6 +175,10 @@ struct GalleonDriver: WireDriver, ~Copyable {
     default: break
     }
     return nil
+  }
+
+  static func gapWords(_ cause: UInt8) -> String {
+    GapCause(rawValue: cause).map { "\($0)" } ?? "cause \(cause)"
   }
 
   // MARK: - Publishing

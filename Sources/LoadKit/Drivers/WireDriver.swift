@@ -38,12 +38,16 @@ protocol WireDriver: ~Copyable, SendableMetatype {
     _ run: EventRun, into buffer: UnsafeMutableRawPointer, session: inout Session
   ) -> Int
 
+  /// What the server means by a cause that it gave for events it left out.
+  static func gapWords(_ cause: UInt8) -> String
+
   /// How many more events the server's flow control allows this publisher now.
   func allowance(_ session: Session) -> Int
 }
 
 extension WireDriver where Self: ~Copyable {
   func allowance(_ session: Session) -> Int { .max }
+  static func gapWords(_ cause: UInt8) -> String { "cause \(cause)" }
 }
 
 /// What is the same for all events of a run.

@@ -69,6 +69,7 @@ import LinuxIO
     (tally.missing, tally.misordered, tally.firstFault)
   }
   var announcedGaps: UInt64 { tally.announcedGaps }
+  var gapWords: String { Driver.gapWords(tally.gapCause) }
   var latency: LatencySummary? { unsafe latencies.pointee.summary }
 
   /// Connects all subscribers, then those that will never read.

@@ -16,6 +16,8 @@
   var misordered: UInt64 = 0
   /// Events that the server said it left out.
   var announcedGaps: UInt64 = 0
+  /// The protocol's number for why, of the newest.
+  var gapCause: UInt8 = 0
   /// The first thing that was wrong, for the sentence in the result.
   var firstFault: Fault?
   /// The newest event of this receive.
