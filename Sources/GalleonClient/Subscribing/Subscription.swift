@@ -1,0 +1,128 @@
+/// The events of all topics that match one pattern, as an `AsyncSequence`.
+///
+///     for try await event in subscription {
+///       print(event.topic, event.text)
+///     }
+///
+/// Loss is never silence. Iterating the subscription itself, as above, throws
+/// ``GalleonError/gap(_:)`` where events are missing, and a new loop goes on after the gap.
+/// Iterating its ``items`` hands the gaps over as values.
+///
+/// Taking events is what renews the credit: a program that stops taking them makes the broker stop
+/// sending. Several loops at one time share the events between them, in batches. Leaving a loop and
+/// starting another loses nothing. A task that is cancelled while it waits gets
+/// ``GalleonError/cancelled``. After ``close()`` the sequence ends; when the client ends by itself,
+/// it throws why.
+///
+/// A subscription that nobody refers to is closed.
+public final class Subscription: AsyncSequence, Sendable {
+  public typealias Element = Event
+  public typealias Failure = GalleonError
+
+  let core: SubscriptionCore
+  private let client: GalleonClient
+
+  init(_ core: SubscriptionCore, _ client: GalleonClient) {
+    self.core = core
+    self.client = client
+  }
+
+  deinit {
+    client.mailbox.post(.unsubscribe(core, Promise()))
+  }
+
+  /// The pattern that was subscribed to.
+  public var pattern: String { core.pattern }
+
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(reader: DeliveryReader(core), subscription: self)
+  }
+
+  /// The same sequence with its gaps as values.
+  public var items: SubscriptionItems { SubscriptionItems(subscription: self) }
+
+  /// Closes the subscription. What was delivered and not taken is dropped; loops over it end.
+  ///
+  /// - Returns: what became of everything that matched, since the client last connected.
+  @discardableResult
+  public nonisolated(nonsending) func close() async throws(GalleonError) -> SubscriptionAccount {
+    let promise = Promise<SubscriptionAccount>()
+    guard client.mailbox.post(.unsubscribe(core, promise)) else { throw .clientClosed }
+    return try await promise.value()
+  }
+
+  /// Takes events from a subscription.
+  public struct Iterator: AsyncIteratorProtocol {
+    private let reader: DeliveryReader
+    private let subscription: Subscription
+
+    init(reader: DeliveryReader, subscription: Subscription) {
+      self.reader = reader
+      self.subscription = subscription
+    }
+
+    /// The next event; nil when the subscription was closed.
+    ///
+    /// - Throws: `gap` where events are missing; `cancelled`; the client's error when it ended.
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(GalleonError) -> Event? {
+      if let event = reader.nextInBatch() { return event }
+      switch try await reader.next() {
+      case .event(let event): return event
+      case .gap(let gap): throw .gap(gap)
+      case .end: return nil
+      }
+    }
+
+    public mutating func next() async throws(GalleonError) -> Event? {
+      try await next(isolation: nil)
+    }
+  }
+}
+
+/// A subscription's events and gaps, as an `AsyncSequence`.
+public struct SubscriptionItems: AsyncSequence, Sendable {
+  /// What a subscription brings.
+  public enum Element: Sendable {
+    case event(Event)
+    case gap(Gap)
+  }
+
+  public typealias Failure = GalleonError
+
+  let subscription: Subscription
+
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(reader: DeliveryReader(subscription.core), subscription: subscription)
+  }
+
+  /// Takes events and gaps from a subscription.
+  public struct Iterator: AsyncIteratorProtocol {
+    private let reader: DeliveryReader
+    private let subscription: Subscription
+
+    init(reader: DeliveryReader, subscription: Subscription) {
+      self.reader = reader
+      self.subscription = subscription
+    }
+
+    /// The next event or gap; nil when the subscription was closed.
+    ///
+    /// - Throws: `cancelled`; the client's error when it ended.
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(GalleonError) -> Element? {
+      if let event = reader.nextInBatch() { return .event(event) }
+      switch try await reader.next() {
+      case .event(let event): return .event(event)
+      case .gap(let gap): return .gap(gap)
+      case .end: return nil
+      }
+    }
+
+    public mutating func next() async throws(GalleonError) -> Element? {
+      try await next(isolation: nil)
+    }
+  }
+}

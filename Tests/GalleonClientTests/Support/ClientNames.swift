@@ -1,0 +1,7 @@
+import GalleonClient
+
+// Names that WireFormat has too. A file that needs both modules says which it means with these.
+typealias ClientGap = Gap
+typealias ClientGapCause = GapCause
+typealias ClientCloseReason = CloseReason
+typealias ClientStatsPage = StatsPage
