@@ -89,11 +89,13 @@ public struct LooseFrame: Equatable, Sendable {
     return nil
   }
 
-  static func littleEndian(_ number: UInt64, _ size: Int) -> [UInt8] {
+  /// A number's bytes as the wire has them.
+  public static func littleEndian(_ number: UInt64, _ size: Int) -> [UInt8] {
     (0..<size).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
   }
 
-  static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+  /// The number that the bytes are.
+  public static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 }
