@@ -86,6 +86,14 @@ public struct FrameReader {
     return rest
   }
 
+  /// A run of bytes must be exactly `count` entries of a size.
+  func expect(_ range: Range<Int>, _ count: Int, of size: Int) throws(WireError) {
+    guard range.count == count * size else {
+      throw WireError(
+        .malformedFrame, offset: range.lowerBound, need: count * size, have: range.count)
+    }
+  }
+
   /// Nothing may be left over.
   @inline(__always)
   public func finish() throws(WireError) {

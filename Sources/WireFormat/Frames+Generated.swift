@@ -647,7 +647,7 @@ public struct Hello: Equatable, Sendable {
   /// CodecSet that the client can decode.
   public var codecs: CodecSet
   /// Largest frame, in length's terms, that the client accepts, or 0 for the broker's own limit. At
-  /// least batch_bytes_max plus 128, else invalidOption closes the session as malformedFrame.
+  /// least batch_bytes_max plus 128, else the session ends with malformedFrame.
   public var frameLengthMax: UInt32
   /// Heartbeat interval that the client wishes; 0 for the broker's default. In milliseconds.
   public var heartbeatMs: UInt32
@@ -1259,7 +1259,7 @@ public struct Subscribe: Equatable, Sendable {
   public var startRaw: UInt8
   /// Share of turns among the session's subscriptions, 1 to 16; 0 is 1.
   public var weight: UInt8
-  /// Number of entries in positions.
+  /// Number of entries in positions, which has exactly so many.
   public var positionsCount: UInt32
   /// A sequence or a time, as start says; else 0.
   public var startValue: UInt64
@@ -1316,6 +1316,7 @@ public struct Subscribe: Equatable, Sendable {
     bytesTotal = reader.loadUInt64(at + 40)
     pattern = try reader.string16(max: 255)
     positions = reader.takeRest()
+    try reader.expect(positions, Int(positionsCount), of: 16)
     try reader.finish()
   }
 

@@ -50,7 +50,8 @@ import WireSupport
   func hostileNumbers(field: Int) throws {
     let whole = Self.sample()
     let truth = LooseFrame.number(whole[field..<(field + 4)])
-    for lie in [0, 1, 4, 71, 72, 73, truth - 1, truth + 1, truth + 8, 1 << 31, (1 << 32) - 8,
+    for lie in [
+      0, 1, 4, 71, 72, 73, truth - 1, truth + 1, truth + 8, 1 << 31, (1 << 32) - 8,
       (1 << 32) - 1,
     ] as [UInt64] where lie != truth {
       let memory = ExactMemory(whole)

@@ -100,8 +100,9 @@ import WireSupport
     #expect(isIn)
     let frame = unsafe [UInt8](
       writer.finishPublish(ref: 7, ttlMs: 5, publishTime: 6, publisherSequence: 8))
-    guard case .frame(let header, let body) = try receive(
-      frame, lengthMax: 8192, isBroker: true)
+    guard
+      case .frame(let header, let body) = try receive(
+        frame, lengthMax: 8192, isBroker: true)
     else {
       Issue.record("no frame")
       return

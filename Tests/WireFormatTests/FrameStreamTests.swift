@@ -26,7 +26,36 @@ import WireSupport
         frame.fields[field.name] = .bytes(LooseBatch.encoded(events))
       }
     }
+    if layout.name == "SUBSCRIBE" {
+      let count = Int(random.next() % 4)
+      frame.fields["positions_count"] = .number(UInt64(count))
+      frame.fields["positions"] = .bytes(random.bytes(count * ResumePosition.size))
+    }
     return frame
+  }
+
+  @Test func positionsAreReadAsTheyWereWritten() throws {
+    let positions = (0..<3).map {
+      ResumePosition(topic: UInt32($0), sequence: .max - UInt64($0))
+    }
+    var writer = FrameWriter()
+    let subscribe = Subscribe(
+      policy: .lossless, start: .latest, eventsTotal: 1, bytesTotal: 1, pattern: "hunt.>")
+    let isWritten = subscribe.encode(
+      into: &writer, ref: 1, correlation: 2, positions: positions)
+    #expect(isWritten)
+    let bytes = writer.array
+    guard case .frame(_, let frame) = try receive(bytes, lengthMax: 8192, isBroker: true),
+      let found = frame as? Subscribe
+    else {
+      Issue.record("no SUBSCRIBE")
+      return
+    }
+    let memory = ExactMemory(bytes)
+    let read = (0..<Int(found.positionsCount)).map {
+      unsafe found.position(at: $0, in: memory.bytes)
+    }
+    #expect(read == positions)
   }
 
   @Test(arguments: 0..<20)
@@ -79,9 +108,10 @@ import WireSupport
   /// Decodes one frame and encodes what was decoded.
   static func reencode(_ bytes: [UInt8], rest: [UInt8]) throws -> [UInt8] {
     var writer = FrameWriter()
-    guard case .frame(let header, let frame) = try receive(
-      bytes, lengthMax: 1 << 20,
-      isBroker: FrameType(rawValue: bytes[4])!.sender != .broker)
+    guard
+      case .frame(let header, let frame) = try receive(
+        bytes, lengthMax: 1 << 20,
+        isBroker: FrameType(rawValue: bytes[4])!.sender != .broker)
     else { return [] }
     let (ref, id) = (header.ref, header.correlation)
     let tail = unsafe rest.span.bytes

@@ -114,7 +114,9 @@ import WireSupport
 
   private static func camel(_ name: String) -> String {
     let words = name.split(separator: "_")
-    return words.dropFirst().reduce(String(words[0])) { $0 + $1.prefix(1).uppercased() + $1.dropFirst() }
+    return words.dropFirst().reduce(String(words[0])) {
+      $0 + $1.prefix(1).uppercased() + $1.dropFirst()
+    }
   }
 
   @Test(arguments: bad.vectors)

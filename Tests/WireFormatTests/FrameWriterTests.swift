@@ -64,8 +64,9 @@ import WireSupport
         magic: ProtocolVersion.magic, versionMin: 1, versionMax: 1, codecs: [], clientName: name)
       let isWritten = hello.encode(into: &writer)
       #expect(isWritten)
-      guard case .frame(_, let frame) = try receive(
-        writer.array, lengthMax: 8192, isBroker: true), let hello = frame as? Hello
+      guard
+        case .frame(_, let frame) = try receive(
+          writer.array, lengthMax: 8192, isBroker: true), let hello = frame as? Hello
       else {
         Issue.record("no HELLO")
         return

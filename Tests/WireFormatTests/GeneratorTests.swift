@@ -23,6 +23,11 @@ import WireSupport
     #expect(code == 0, "\(text)")
   }
 
+  @Test func theGeneratorsOwnTests() throws {
+    let (code, text) = try run("Tools/wiregen/tests.py")
+    #expect(code == 0, "\(text)")
+  }
+
   @Test func vectorsAreFresh() throws {
     let (code, text) = try run("Tools/wiregen/vectors", "--check")
     #expect(code == 0, "\(text)")

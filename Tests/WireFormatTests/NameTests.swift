@@ -107,7 +107,9 @@ import WireSupport
         pieces.randomElement(using: &random)!
       }
       let memory = ExactMemory(bytes)
-      let (isName, isPattern) = unsafe (isValidTopicName(memory.bytes), isValidPattern(memory.bytes))
+      let (isName, isPattern) = unsafe (
+        isValidTopicName(memory.bytes), isValidPattern(memory.bytes)
+      )
       let text = String(validating: bytes, as: UTF8.self)
       let isSlowly = text.map { Self.isValidSlowly($0, wildcards: false) } ?? false
       #expect(isName == (isSlowly && bytes.first != 0x24), "\(bytes), seed \(seed)")

@@ -103,9 +103,11 @@ import WireSupport
     let first = LooseBatch.encoded([.init(payload: "a"), .init(payload: "b")])
     let second = LooseBatch.encoded([.init(key: "k", payload: "c"), .init(key: "k", payload: nil)])
     let info = try LooseFrame(
-      "TOPIC_INFO", fields: ["topic": .number(3), "name": .text("hunt")]).encoded()
+      "TOPIC_INFO", fields: ["topic": .number(3), "name": .text("hunt")]
+    ).encoded()
     for frames in [
-      [info, try deliver(1, first + second)], [info, try deliver(1, first), try deliver(0, second)],
+      [info, try deliver(1, first + second)],
+      [info, try deliver(1, first), try deliver(0, second)],
     ] {
       var parrot = Parrot(transcript: transcript)
       parrot.queues[1] = frames

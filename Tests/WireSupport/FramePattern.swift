@@ -49,7 +49,9 @@ public struct FramePattern: Sendable {
         continue
       }
       let (field, value) = try Self.pair(word)
-      guard field == "ref" || field == "correlation" || frame.fields.contains(where: { $0.name == field })
+      guard
+        field == "ref" || field == "correlation"
+          || frame.fields.contains(where: { $0.name == field })
       else { throw TranscriptError("\(name) has no field \(field)") }
       fields.append((field, value))
     }
@@ -96,7 +98,11 @@ public struct FramePattern: Sendable {
     var isQuoted = false
     for character in text {
       if character == "\"" { isQuoted.toggle() }
-      if character == ",", !isQuoted { out.append("") } else { out[out.count - 1].append(character) }
+      if character == ",", !isQuoted {
+        out.append("")
+      } else {
+        out[out.count - 1].append(character)
+      }
     }
     return out
   }
@@ -179,7 +185,9 @@ public struct FramePattern: Sendable {
     switch value {
     case .any: return 0
     case .variable(let name):
-      guard let bound = bindings.values[name] else { throw TranscriptError("$\(name) is not bound") }
+      guard let bound = bindings.values[name] else {
+        throw TranscriptError("$\(name) is not bound")
+      }
       return bound
     case .word(let word):
       guard let number = Registry.shared.number(word, kind: kind) else {

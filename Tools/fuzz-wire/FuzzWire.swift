@@ -95,7 +95,8 @@ private func fuzzBatch(_ memory: UnsafeMutableRawBufferPointer) {
   if length >= BatchField.size, length <= memory.count {
     let covered = UnsafeRawBufferPointer(
       rebasing: UnsafeRawBufferPointer(memory)[BatchField.checksumFrom..<length])
-    base.storeBytes(of: crc32c(covered).littleEndian, toByteOffset: BatchField.crc32c, as: UInt32.self)
+    base.storeBytes(
+      of: crc32c(covered).littleEndian, toByteOffset: BatchField.crc32c, as: UInt32.self)
   }
   let choice = base.load(fromByteOffset: BatchField.sequence, as: UInt8.self)
   let limits = BatchLimits(

@@ -25,11 +25,26 @@ def facts(reg):
     for frame in reg["frames"]:
         path = f'frame {frame["name"]}'
         out[path] = (number(frame["type"]), frame["from"], frame["ref"], frame["kind"])
-        layout = [(f["name"], f["type"], f.get("max")) for f in frame["fields"]]
-        out[f"{path} fields"] = layout
+        out[f"{path} fields"] = [
+            (f["name"], f["type"], f.get("max"), f.get("entryBytes")) for f in frame["fields"]
+        ]
     for what in ("closeReasons", "errorCodes"):
         for entry in reg[what]:
             out[f'{what}.{entry["name"]}'] = (entry["code"], entry["retryable"])
+    return out
+
+
+def numbers(values):
+    """Where a fact is a number of a space of numbers: (space, number) for each path."""
+    out = {}
+    for path, value in values.items():
+        if path.startswith("frame ") and not path.endswith(" fields"):
+            out[path] = ("frames", value[0])
+        elif path.startswith(("enum ", "flags ", "header.flags.")):
+            out[path] = (path.rpartition(".")[0], value)
+        elif path.startswith(("closeReasons.", "errorCodes.")):
+            # One space: an ERROR's code is never a CLOSE's reason.
+            out[path] = ("codes", value[0])
     return out
 
 
@@ -48,13 +63,8 @@ def check(reg, folder):
                 faults.append(f"{path} was released in {name} and is gone")
             elif now[path] != value:
                 faults.append(f"{path} was released in {name} as {value} and is now {now[path]}")
-        taken = {}
-        for path, value in released.items():
-            space, _, _ = path.rpartition(".")
-            if space and isinstance(value, int):
-                taken[space, value] = path
-        for path, value in now.items():
-            space, _, _ = path.rpartition(".")
-            if path not in released and isinstance(value, int) and (space, value) in taken:
-                faults.append(f"{path} takes the number of {taken[space, value]}")
+        taken = {place: path for path, place in numbers(released).items()}
+        for path, place in numbers(now).items():
+            if path not in released and place in taken:
+                faults.append(f"{path} takes the number of {taken[place]}")
     return faults

@@ -249,6 +249,9 @@ def decode(entry, kinds):
             out += [f'    {member} = try reader.string16(max: {field["max"]})']
         elif field["type"] == "rest":
             out += [f"    {member} = reader.takeRest()"]
+            if "entries" in field:
+                count = f'Int({camel(field["entries"])})'
+                out += [f'    try reader.expect({member}, {count}, of: {field["entryBytes"]})']
         else:
             at = f"at + {offset}" if offset else "at"
             offset += SIZES[field["type"]]

@@ -85,7 +85,7 @@ def limits(reg):
     rows = [
         ("`magic`", protocol["magic"], "", "Read as a number; its bytes are G L O N."),
         ("`version`", protocol["version"], "", "The version of the protocol that this describes."),
-        ("`defaultPort`", protocol["defaultPort"], "", "TCP port of a broker that is not told one."),
+        ("`defaultPort`", protocol["defaultPort"], "", "TCP port of a broker not told another."),
     ]
     rows += [(f'`{e["name"]}`', e["value"], e.get("unit", ""), e["about"]) for e in reg["limits"]]
     return table(("name", "value", "unit", "why"), rows)

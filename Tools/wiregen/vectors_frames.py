@@ -26,6 +26,7 @@ BAD_NOTES = {
     "ShortBody": "The length is whole but the body ends inside a field.",
     "LeftOver": "Bytes after the last field.",
     "StringLength": "A string that says it is longer than the body.",
+    "Entries": "A number of entries that is not the number there are; the product must not wrap.",
     "StringMax": "A string one byte over its maximum.",
     "NotUTF8": "Bytes that are not UTF-8 in a string: long forms, surrogates, cut characters.",
     "Boolean": "A boolean that is neither 0 nor 1.",
@@ -143,13 +144,15 @@ def good(frames):
                 # Two bytes a character, and one more where the maximum is odd.
                 large[field["name"]] = "é" * (field["max"] // 2) + "x" * (field["max"] % 2)
             elif field["type"] == "rest":
-                value = one_batch() if "atch" in field["name"] else b""
-                small[field["name"]] = large[field["name"]] = value
+                small[field["name"]] = one_batch() if "atch" in field["name"] else b""
+                large[field["name"]] = small[field["name"]]
             else:
                 small[field["name"]] = 0
                 large[field["name"]] = 1 if field.get("as") == "Bool" else LARGEST[field["type"]]
         if not entry["fields"]:
             continue
+        if name == "SUBSCRIBE":
+            large.update(positions_count=2, positions=b"\xff" * 32)
         data = frames.frame(name, **small)
         add(f"{name}-smallest", "Every field is 0 or empty.", "Smallest", name, data, {}, small)
         header = {"ref": 0xFFFFFFFF, "correlation": 0xFFFFFFFF}
@@ -240,6 +243,11 @@ def bad(frames):
                 add(f"{where}-2", "The boolean is 2.", "Boolean", data, "malformedFrame",
                     to(frames, name))
 
+    for count, size in ((0, 16), (1, 0), (1, 15), (1, 17), (2, 16), (2**28, 0), (2**32 - 1, 16)):
+        add(f"SUBSCRIBE-positions-{count}-{size}",
+            f"{count} positions are stated, and {size} bytes of them are there.", "Entries",
+            frames.frame("SUBSCRIBE", ref=1, pattern="a", positions_count=count,
+                         positions=bytes(size)), "malformedFrame")
     hello = frames.body("HELLO", dict(version_min=1, version_max=1))[:-2]
     for identity, comment, text in (
         ("long-slash", "A slash in two bytes.", b"\xc0\xaf"),

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Tests of the generator's own judgement: what a registry may not say, and may not change."""
+
+import copy
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import evolution  # noqa: E402
+import registry  # noqa: E402
+
+PATH = os.path.join(HERE, "..", "..", "Protocol", "frames.json")
+
+
+class Judgement(unittest.TestCase):
+    def setUp(self):
+        self.released = registry.load(PATH)
+        self.now = copy.deepcopy(self.released)
+
+    def faults(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "frames-1.json"), "w", encoding="utf-8") as file:
+                json.dump(self.released, file)
+            return evolution.check(self.now, folder)
+
+    def frame(self, name):
+        return next(frame for frame in self.now["frames"] if frame["name"] == name)
+
+    def test_nothing_changed(self):
+        self.assertEqual(self.faults(), [])
+        self.assertEqual(registry.check(self.now), [])
+
+    def test_additions_and_better_sentences_are_allowed(self):
+        self.frame("PING")["about"] = "Still there?"
+        self.now["closeReasons"].append(
+            {"name": "bored", "code": 99, "retryable": True, "about": "Nothing happens."})
+        self.now["enums"][0]["cases"].append({"name": "brotli", "value": 3, "about": "One more."})
+        self.now["frames"].append(
+            {"name": "BLOCKED", "type": "0x28", "from": "broker", "ref": "none", "kind": "push",
+             "since": 2, "about": "Why nothing comes.", "fields": []})
+        self.assertEqual(self.faults(), [])
+        self.assertEqual(registry.check(self.now), [])
+
+    def test_renumbering_is_refused(self):
+        for change in (
+            lambda: self.frame("PING").update(type="0x08"),
+            lambda: self.frame("PING").update({"from": "client"}),
+            lambda: self.frame("GAP")["fields"].pop(),
+            lambda: self.frame("GAP")["fields"][0].update(type="u64"),
+            lambda: self.frame("HELLO")["fields"][-1].update(max=65),
+            lambda: self.now["closeReasons"][0].update(code=98),
+            lambda: self.now["errorCodes"][0].update(retryable=True),
+            lambda: self.now["enums"][1]["cases"][0].update(value=9),
+            lambda: self.now["flagSets"][0]["flags"].pop(),
+            lambda: self.now["batch"]["fields"][5].update(offset=36),
+            lambda: self.now["protocol"].update(magic="0x00000001"),
+            lambda: self.now["frames"].pop(),
+        ):
+            self.now = copy.deepcopy(self.released)
+            change()
+            self.assertNotEqual(self.faults(), [])
+
+    def test_reuse_is_refused(self):
+        self.now["closeReasons"][0]["name"] = "other"
+        self.assertTrue(any("takes the number" in fault for fault in self.faults()))
+
+    def test_contradictions_are_seen(self):
+        for change in (
+            lambda: self.frame("PING").update(type="0x01"),
+            lambda: self.frame("DELIVER")["fields"].pop(1),
+            lambda: self.frame("HELLO")["fields"][-1].pop("max"),
+            lambda: self.frame("GAP")["fields"].pop(2),
+            lambda: self.now["batch"].update(size=80),
+            lambda: self.now["header"]["fields"][1].update(offset=5),
+            lambda: self.now["errorCodes"][0].update(code=1),
+            lambda: self.now["flagSets"][0]["flags"][0].update(value=3),
+            lambda: self.frame("GAP")["fields"][1].update({"as": "Nothing"}),
+        ):
+            self.now = copy.deepcopy(self.released)
+            change()
+            self.assertNotEqual(registry.check(self.now), [])
+
+
+unittest.main()
