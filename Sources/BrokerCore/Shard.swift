@@ -83,6 +83,10 @@ public final class Shard {
   /// Where sockets are read into.
   let receiveBuffer: ReceiveBuffer
   let plan: TransmitPlan
+  var tally = PublishTally()
+  /// Runs of batches that were found last, by where they start: subscriptions that keep up all
+  /// start where the others do.
+  let runs: FixedArray<KnownRun>
   /// Batches are decoded and framed anew here, for clients without their codec.
   let codecs = Codecs()
 
@@ -133,6 +137,7 @@ public final class Shard {
     waitingTargets = Array(repeating: 0, count: limits.requestsMax)
     receiveBuffer = ReceiveBuffer(carryMax: limits.frameLengthMax + 4)
     plan = TransmitPlan()
+    runs = FixedArray(count: KnownRun.slots, repeating: KnownRun())
     self.counters = ShardCounters(counters, shard: index)
     // Ids start at 1; row 0 is nobody's, so that a topic's row is its id.
     _ = topics.insert(

@@ -217,31 +217,56 @@ extension Shard {
     _ slot: UInt32, _ subscription: UInt32, _ cursor: CursorEntry, page: Page, limit: Int
   ) -> Run {
     let start = Int(cursor.offset)
-    let known = CodecSet(rawValue: connections[slot].codecs)
+    let codecs = connections[slot].codecs
     let bytesMax = min(
       WireLimits.deliverTargetBytes, Int(connections[slot].outputLengthMax) - Deliver.prefixSize)
     let creditEvents = subscriptions[subscription].creditEvents
       - subscriptions[subscription].sentEvents
     let creditBytes = subscriptions[subscription].creditBytes
       - subscriptions[subscription].sentBytes
+    let known = KnownRun.slot(cursor)
+    if runs[known].isUsable(
+      cursor, limit: limit, bytesMax: bytesMax, codecs: codecs, creditEvents: creditEvents,
+      creditBytes: creditBytes)
+    {
+      return runs[known].run
+    }
     var run = Run(endSequence: cursor.sequence, endBytes: cursor.bytes)
     var offset = start
+    var codecsUsed: UInt32 = 0
+    var isForAll = true
     while offset < limit {
       let batch = page.batch(at: offset)
       let padded = batch.paddedLength
       if run.bytes > 0 {
         if run.bytes + padded > bytesMax { break }
-        if run.endSequence - cursor.sequence >= creditEvents { break }
-        if run.endBytes - cursor.bytes >= creditBytes { break }
+        if run.endSequence - cursor.sequence >= creditEvents
+          || run.endBytes - cursor.bytes >= creditBytes
+        {
+          isForAll = false
+          break
+        }
       }
       let codec = batch.codec
-      if codec != 0, known.rawValue & (1 << UInt32(codec)) == 0 { break }
-      if batch.ttlMs != 0, isExpired(batch) { break }
+      if codec != 0 {
+        codecsUsed |= 1 << UInt32(codec)
+        if codecs & (1 << UInt32(codec)) == 0 {
+          isForAll = false
+          break
+        }
+      }
+      if batch.ttlMs != 0 {
+        isForAll = false
+        if isExpired(batch) { break }
+      }
       offset += padded
       run.bytes += padded
       run.batches += 1
       run.endSequence = batch.sequence + UInt64(batch.count)
       run.endBytes = batch.bytesBefore + batch.charge
+    }
+    if isForAll, run.bytes > 0 {
+      runs[known] = KnownRun(cursor, limit: limit, codecs: codecsUsed, run: run)
     }
     return run
   }

@@ -8,7 +8,10 @@ extension Shard {
   ) throws(WireError) -> FrameFate {
     guard let publisher = findPublisher(slot, frame.header.ref),
       publishers[publisher].isOpen, !publishers[publisher].isClosing
-    else { return close(slot, .unknownPublisher) }
+    else {
+      flushTally()
+      return close(slot, .unknownPublisher)
+    }
     guard frame.bodyCount > 0 else {
       throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
     }
@@ -21,15 +24,10 @@ extension Shard {
       openCompressed: settings.isKeyed)
     // Where an earlier attempt at this frame had to stop.
     var offset = frame.bodyOffset + Int(connections[slot].frameDone)
-    var events = 0
-    var charge = 0
-    var batches = 0
-    defer {
-      if batches > 0 {
-        counters.published(
-          slot, publisher, events: events, charge: charge, batches: batches,
-          credit: settings.isBlock ? creditLeft(publisher) : nil)
-      }
+    if tally.publisher != publisher {
+      flushTally()
+      tally.publisher = publisher
+      tally.connection = slot
     }
     while offset < frame.end {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe bytes[offset..<frame.end])
@@ -37,6 +35,7 @@ extension Shard {
         rest, limits: limits,
         expectedPublisherSequence: publishers[publisher].nextPublisherSequence, codecs: codecs)
       if settings.isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
+        flushTally()
         return close(slot, .publishCreditExceeded)
       }
       let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<batch.paddedLength])
@@ -50,13 +49,33 @@ extension Shard {
       }
       publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
       publishers[publisher].sentBytes += UInt64(batch.charge)
-      events += batch.count
-      charge += batch.charge
-      batches += 1
+      tally.events += batch.count
+      tally.charge += batch.charge
+      tally.batches += 1
       offset += batch.paddedLength
     }
     connections[slot].frameDone = 0
     return .done
+  }
+
+  /// What one publisher has published since the counters were last told: a read brings many frames
+  /// of one publisher, and one update for all of them.
+  struct PublishTally {
+    var publisher = noSlot
+    var connection = noSlot
+    var events = 0
+    var charge = 0
+    var batches = 0
+  }
+
+  func flushTally() {
+    if tally.batches > 0 {
+      let isBlock = topics[publishers[tally.publisher].topic].shared.settings.isBlock
+      counters.published(
+        tally.connection, tally.publisher, events: tally.events, charge: tally.charge,
+        batches: tally.batches, credit: isBlock ? creditLeft(tally.publisher) : nil)
+    }
+    tally = PublishTally()
   }
 
   private func creditLeft(_ publisher: UInt32) -> UInt64 {

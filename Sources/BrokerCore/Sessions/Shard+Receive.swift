@@ -106,11 +106,18 @@ extension Shard {
         frame = try unsafe nextFrame(
           in: bytes, at: offset, lengthMax: connections[slot].inputLengthMax)
       } catch {
+        flushTally()
         close(slot, error.code)
         return
       }
       guard let frame else { break }
-      fate = unsafe receive(frame, in: bytes, on: slot)
+      if frame.header.typeRaw == FrameType.publish.rawValue {
+        fate = unsafe receivePublishOrClose(frame, in: bytes, on: slot)
+      } else {
+        // Whatever else comes may end publishers, which must have been counted before.
+        flushTally()
+        fate = unsafe receive(frame, in: bytes, on: slot)
+      }
       switch fate {
       case .done:
         offset = frame.end
@@ -119,6 +126,7 @@ extension Shard {
       case .closed: return
       }
     }
+    flushTally()
     unsafe keep(slot, UnsafeRawBufferPointer(rebasing: bytes[offset...]), consumed: offset)
     if fate == .later { pause(slot) }
   }
@@ -167,6 +175,19 @@ extension Shard {
 
   // MARK: Frames
 
+  /// The way of most frames.
+  private func receivePublishOrClose(
+    _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  ) -> FrameFate {
+    if connections[slot].phase == .handshake { return close(slot, .handshakeRequired) }
+    do throws(WireError) {
+      return try unsafe receivePublish(frame, in: bytes, on: slot)
+    } catch {
+      flushTally()
+      return close(slot, error.code)
+    }
+  }
+
   private func receive(
     _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) -> FrameFate {
@@ -181,7 +202,7 @@ extension Shard {
     do throws(WireError) {
       switch type {
       case .publish:
-        return try unsafe receivePublish(frame, in: bytes, on: slot)
+        return unsafe receivePublishOrClose(frame, in: bytes, on: slot)
       case .credit:
         var reader = unsafe FrameReader(frame, in: bytes)
         let credit = try Credit(reader: &reader)
