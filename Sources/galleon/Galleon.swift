@@ -1,1 +1,65 @@
-@main struct Galleon { static func main() {} }
+import BrokerServer
+import CommandSupport
+import LinuxIO
+
+/// The command. `main` is synchronous, and stays so: `serve` must start in a few milliseconds and
+/// idle in little memory, without a pool of threads for tasks that it does not have.
+@main struct Galleon {
+  static func main() {
+    // A closed pipe is then an error of a write, which ends the command quietly.
+    Signal.ignoreBrokenPipe()
+    do throws(CommandFailure) {
+      exit(try run(Array(CommandLine.arguments.dropFirst())))
+    } catch {
+      if let sentence = error.sentence { Console.error("galleon: \(sentence)") }
+      exit(error.code)
+    }
+  }
+
+  private static func run(_ arguments: [String]) throws(CommandFailure) -> ExitCode {
+    guard let name = arguments.first else {
+      throw .usage("name a command; galleon --help lists them")
+    }
+    switch name {
+    case "--help":
+      try Console.write(Overview.text)
+      return .success
+    case "--version":
+      try Console.write(brokerName + "\n")
+      return .success
+    case "help":
+      // What people try first.
+      return try run(arguments.count > 1 ? [arguments[1], "--help"] : ["--help"])
+    default: break
+    }
+    guard let spec = Overview.commands.first(where: { $0.name == name }) else {
+      let nearest = Suggestion.nearest(to: name, in: Overview.commands.map(\.name))
+      throw .usage("there is no command \"\(name)\"; the nearest is \(nearest)")
+    }
+    let parsed = try checked { () throws(UsageError) in
+      try ParsedArguments(Array(arguments.dropFirst()), of: spec)
+    }
+    if parsed.wantsHelp {
+      try Console.write(HelpText.command(spec, program: SharedOptions.program))
+      return .success
+    }
+    return try perform(name, parsed)
+  }
+
+  private static func perform(
+    _ name: String, _ parsed: ParsedArguments
+  ) throws(CommandFailure) -> ExitCode {
+    switch name {
+    case "serve": return try Serve.run(parsed)
+    case "pub":
+      return try Pub.run(checked { () throws(UsageError) in try PubCommand(parsed) })
+    case "tail":
+      return try Tail.run(checked { () throws(UsageError) in try TailCommand(parsed) })
+    case "stats":
+      return try Stats.run(checked { () throws(UsageError) in try StatsCommand(parsed) })
+    case "bench":
+      return try Bench.run(checked { () throws(UsageError) in try BenchCommand(parsed) })
+    default: preconditionFailure("every command of the overview is here")
+    }
+  }
+}

@@ -95,19 +95,22 @@ struct ArgumentTests {
     }
   }
 
-  @Test(arguments: [
-    ("0", 0), ("65536", 65536), ("1B", 1), ("64KiB", 65536), ("1kB", 1000), ("2GB", 2_000_000_000),
-    ("3TiB", 3 << 40),
-  ] as [(String, UInt64)])
+  @Test(
+    arguments: [
+      ("0", 0), ("65536", 65536), ("1B", 1), ("64KiB", 65536), ("1kB", 1000),
+      ("2GB", 2_000_000_000),
+      ("3TiB", 3 << 40),
+    ] as [(String, UInt64)])
   func sizes(text: String, expected: UInt64) { #expect(Quantity.size(text) == expected) }
 
   @Test(arguments: ["", "KiB", "-1", "+1", "1.5GiB", "1 KiB", "1kib", "99999999999TiB", "١KiB"])
   func noSizes(text: String) { #expect(Quantity.size(text) == nil) }
 
-  @Test(arguments: [
-    ("0", 0), ("5s", 5_000_000_000), ("250ms", 250_000_000), ("10us", 10_000), ("3ns", 3),
-    ("1h1m1s1ms", 3_661_001_000_000),
-  ] as [(String, UInt64)])
+  @Test(
+    arguments: [
+      ("0", 0), ("5s", 5_000_000_000), ("250ms", 250_000_000), ("10us", 10_000), ("3ns", 3),
+      ("1h1m1s1ms", 3_661_001_000_000),
+    ] as [(String, UInt64)])
   func durations(text: String, expected: UInt64) { #expect(Quantity.durationNs(text) == expected) }
 
   @Test(arguments: ["", "5", "s", "5s1m", "5s5s", "-5s", "1.5s", "5 s", "999999999d"])

@@ -45,10 +45,11 @@ struct OutputTests {
     #expect(read["s"] == nasty)
   }
 
-  @Test(arguments: [
-    [0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82],
-    [0x61, 0x80],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82],
+      [0x61, 0x80],
+    ] as [[UInt8]])
   func whatIsNotUTF8BecomesBase64(bytes: [UInt8]) throws {
     let text = json {
       $0.object {
@@ -95,13 +96,14 @@ struct OutputTests {
     }
   }
 
-  @Test(arguments: [
-    (0, "1970-01-01T00:00:00.000000000Z"),
-    (951_827_696_000_000_001, "2000-02-29T12:34:56.000000001Z"),
-    (4_107_542_399_999_999_999, "2100-02-28T23:59:59.999999999Z"),
-    (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
-    (UInt64.max, "2554-07-21T23:34:33.709551615Z"),
-  ] as [(UInt64, String)])
+  @Test(
+    arguments: [
+      (0, "1970-01-01T00:00:00.000000000Z"),
+      (951_827_696_000_000_001, "2000-02-29T12:34:56.000000001Z"),
+      (4_107_542_399_999_999_999, "2100-02-28T23:59:59.999999999Z"),
+      (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
+      (UInt64.max, "2554-07-21T23:34:33.709551615Z"),
+    ] as [(UInt64, String)])
   func times(ns: UInt64, text: String) {
     #expect(RFC3339.text(ns: ns) == text)
     #expect(RFC3339.parse(text) == ns)

@@ -1,0 +1,80 @@
+/// What `galleon stats` is told.
+public struct StatsCommand: Sendable, Equatable {
+  public enum Place: Sendable, Equatable {
+    case url(String?)
+    case process(Int32)
+    case file(String)
+  }
+
+  public var place: Place
+  public var watches = false
+  public var isJSON = false
+  /// Between two readings.
+  public var intervalNs: UInt64 = 500_000_000
+  /// Rows shown of each table; nil for all.
+  public var rowsMax: Int? = 20
+
+  /// A second is short enough to see a change and long enough to read it.
+  static let watchIntervalNs: UInt64 = 1_000_000_000
+  /// The session would be given up by the broker if nothing were said for longer.
+  static let intervalNsMax: UInt64 = 30_000_000_000
+
+  public static let spec = CommandSpec(
+    name: "stats", summary: "Shows what a broker is doing.",
+    about: [
+      "Shows the broker's counters: events and bytes, in rates and totals; every topic, "
+        + "connection, publisher and subscription with its credit and its lag; latencies; memory "
+        + "of the ceiling; and sessions ended by reason. Rates are taken between two readings.",
+      "The counters come over the protocol, or with --pid or --counters from the broker's file on "
+        + "the same machine, which also tells of a broker that hangs or has died. Without any of "
+        + "them, and where no broker answers, the only such file there is is read.",
+      "Reading costs the broker next to nothing, and nothing at all from its file.",
+    ],
+    options: [
+      SharedOptions.url,
+      OptionSpec("pid", "PID", "Reads the file of the broker with this process id."),
+      OptionSpec("counters", "PATH", "Reads this file of counters."),
+      OptionSpec("watch", nil, "Goes on until Ctrl-C or q, on the whole screen."),
+      OptionSpec(
+        "interval", "TIME",
+        "Between two readings; 0 takes one and shows no rates. Default: 500ms, and 1s with "
+          + "--watch."),
+      OptionSpec("rows", "N|all", "Rows of each table. Default: 20."),
+      OptionSpec("json", nil, "One JSON object with everything; with --watch one a line."),
+    ],
+    examples: [
+      .init("galleon stats --watch", "Watch the broker of this machine:"),
+      .init(
+        "galleon stats --json | jq '.subscriptions[] | {pattern, lagEvents}'",
+        "Who is behind, and how far:"),
+    ])
+
+  public init(_ parsed: ParsedArguments) throws(UsageError) {
+    let given = ["url", "pid", "counters"].filter { parsed.has($0) }
+    if given.count > 1 {
+      throw UsageError("give --\(given[0]) or --\(given[1]), not both")
+    }
+    if let pid = try parsed.count("pid", in: 1...UInt64(Int32.max)) {
+      place = .process(Int32(pid))
+    } else if let path = parsed.text("counters") {
+      place = .file(path)
+    } else {
+      place = .url(parsed.text("url"))
+    }
+    watches = parsed.has("watch")
+    isJSON = parsed.has("json")
+    if let interval = try parsed.durationNs("interval", in: 0...Self.intervalNsMax) {
+      if watches && interval < 50_000_000 {
+        throw UsageError("--interval must be at least 50 ms with --watch")
+      }
+      intervalNs = interval
+    } else if watches {
+      intervalNs = Self.watchIntervalNs
+    }
+    if parsed.text("rows") == "all" {
+      rowsMax = nil
+    } else if let rows = try parsed.count("rows", in: 0...1_000_000) {
+      rowsMax = Int(rows)
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/// One event, as `tail` was handed it.
+public struct ShownEvent {
+  public var topic: String
+  public var sequence: UInt64
+  /// Nanoseconds since the Unix epoch.
+  public var timeNs: UInt64
+  public var key: ArraySlice<UInt8>?
+  public var headers: [(name: String, value: [UInt8])]
+  public var payload: ArraySlice<UInt8>
+  public var isTombstone: Bool
+
+  public init(
+    topic: String, sequence: UInt64, timeNs: UInt64, key: ArraySlice<UInt8>?,
+    headers: [(name: String, value: [UInt8])], payload: ArraySlice<UInt8>, isTombstone: Bool
+  ) {
+    self.topic = topic
+    self.sequence = sequence
+    self.timeNs = timeNs
+    self.key = key
+    self.headers = headers
+    self.payload = payload
+    self.isTombstone = isTombstone
+  }
+}
+
+/// Events that are missing. The numbers are 0 where they are not known.
+public struct ShownGap {
+  public var topic: String
+  public var first: UInt64
+  public var last: UInt64
+  public var count: UInt64
+  public var bytes: UInt64
+  public var cause: String
+
+  public init(
+    topic: String, first: UInt64, last: UInt64, count: UInt64, bytes: UInt64, cause: String
+  ) {
+    self.topic = topic
+    self.first = first
+    self.last = last
+    self.count = count
+    self.bytes = bytes
+    self.cause = cause
+  }
+}
+
+/// How `tail` writes what it is handed.
+public struct EventFormat: Sendable {
+  private let format: TailCommand.Format
+  private var json = JSONWriter()
+
+  public init(_ format: TailCommand.Format) { self.format = format }
+
+  /// Appends an event with the end of its line.
+  public mutating func append(_ event: ShownEvent, to output: inout [UInt8]) {
+    switch format {
+    case .raw:
+      output += event.payload
+      output.append(UInt8(ascii: "\n"))
+    case .people: Self.appendLine(event, to: &output)
+    case .json:
+      json.removeAll()
+      json.object { json in
+        json.field("topic", event.topic)
+        json.field("sequence", event.sequence)
+        json.field("time", RFC3339.text(ns: event.timeNs))
+        if let key = event.key {
+          json.field("key", orBase64: "keyBase64", key)
+        } else {
+          json.field("key", nil as String?)
+        }
+        json.array("headers") { json in
+          for (name, value) in event.headers {
+            json.object { json in
+              json.field("name", name)
+              json.field("value", orBase64: "valueBase64", value)
+            }
+          }
+        }
+        json.field("payload", orBase64: "payloadBase64", event.payload)
+        if event.isTombstone { json.field("tombstone", true) }
+      }
+      json.endLine()
+      output += json.bytes
+    }
+  }
+
+  /// Appends a gap with the end of its line. With `raw` there is no place for it: then nothing is
+  /// appended, and the caller says it elsewhere.
+  public mutating func append(_ gap: ShownGap, to output: inout [UInt8]) {
+    switch format {
+    case .raw: break
+    case .people:
+      output += "--- ".utf8
+      output += Self.sentence(gap).utf8
+      output.append(UInt8(ascii: "\n"))
+    case .json:
+      json.removeAll()
+      json.object { json in
+        json.field("gap", true)
+        json.field("topic", gap.topic)
+        json.field("first", gap.first)
+        json.field("last", gap.last)
+        json.field("count", gap.count)
+        json.field("bytes", gap.bytes)
+        json.field("cause", gap.cause)
+      }
+      json.endLine()
+      output += json.bytes
+    }
+  }
+
+  /// A gap for people.
+  public static func sentence(_ gap: ShownGap) -> String {
+    let topic = TerminalText.text(gap.topic)
+    if gap.count == 0 { return "\(topic): lost events, how many is not known (\(gap.cause))" }
+    let events = gap.count == 1 ? "1 event" : "\(HumanNumber.plain(gap.count)) events"
+    return "\(topic): lost \(events), \(gap.first) to \(gap.last) (\(gap.cause))"
+  }
+
+  /// Time, topic, sequence, key, headers, payload.
+  private static func appendLine(_ event: ShownEvent, to output: inout [UInt8]) {
+    output += RFC3339.text(ns: event.timeNs, digits: 3).utf8
+    output.append(UInt8(ascii: " "))
+    TerminalText.append(Array(event.topic.utf8), to: &output)
+    output += " \(event.sequence) ".utf8
+    if let key = event.key {
+      output.append(UInt8(ascii: "["))
+      TerminalText.append(key, to: &output)
+      output += "] ".utf8
+    }
+    for (name, value) in event.headers {
+      TerminalText.append(Array(name.utf8), to: &output)
+      output.append(UInt8(ascii: "="))
+      TerminalText.append(value, to: &output)
+      output.append(UInt8(ascii: " "))
+    }
+    if event.isTombstone {
+      output += "(deleted)".utf8
+    } else {
+      TerminalText.append(event.payload, to: &output)
+    }
+    output.append(UInt8(ascii: "\n"))
+  }
+}

@@ -1,0 +1,49 @@
+import CommandSupport
+import GalleonClient
+
+/// What `pub` and `tail` have in common.
+enum ClientSupport {
+  static func connect(
+    _ url: BrokerURL, name: String, reconnectNs: UInt64, isQuiet: Bool
+  ) async throws(CommandFailure) -> GalleonClient {
+    var options = ClientOptions()
+    options.name = name
+    options.reconnect.isEnabled = reconnectNs > 0
+    options.reconnect.delayMax = .seconds(1)
+    options.reconnect.giveUpAfter = .nanoseconds(Int64(clamping: reconnectNs))
+    if !isQuiet { options.onStateChange = { say($0) } }
+    do throws(GalleonError) {
+      return try await GalleonClient.connect(url.text, options: options)
+    } catch {
+      throw failure(error, url)
+    }
+  }
+
+  private static func say(_ state: ConnectionState) {
+    switch state {
+    case .connected, .closed: break
+    case .disconnected(let error, _): Console.error("galleon: \(error); trying again")
+    case .reconnected(_, let isSame, let lost):
+      let broker = isSame ? "connected again" : "connected again, to a broker that began anew"
+      Console.error("galleon: " + broker + (lost > 0 ? "; \(lost) events may be lost" : ""))
+    }
+  }
+
+  /// How an error of the client ends the command.
+  static func failure(_ error: GalleonError, _ url: BrokerURL) -> CommandFailure {
+    switch error {
+    case .invalidAddress(let text): .usage(text)
+    case .cannotConnect(let text): .unavailable("no broker at \(url.text): \(text)")
+    case .connectionLost, .timeout: .unavailable("\(url.text): \(error)")
+    case .closed(let reason, _) where goneReasons.contains(reason.name):
+      .unavailable("\(url.text): \(error)")
+    default: .failure("\(error)")
+    }
+  }
+
+  /// The broker went away, rather than being displeased.
+  private static let goneReasons: Set<String> = [
+    "clientClosed", "disconnected", "connectionReset", "draining", "handshakeTimeout",
+    "heartbeatTimeout", "tooManyConnections",
+  ]
+}

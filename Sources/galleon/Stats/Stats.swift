@@ -1,0 +1,138 @@
+import CommandSupport
+import LinuxIO
+
+/// `galleon stats`.
+enum Stats {
+  static func run(_ command: StatsCommand) throws(CommandFailure) -> ExitCode {
+    var source = try StatsSource(command.place)
+    let first = try firstReading(&source)
+    if command.watches { return try watch(command, &source, first) }
+    var before: StatsReading?
+    var now = first
+    if command.intervalNs > 0 && isMoving(first) {
+      Clock.sleep(forNs: command.intervalNs)
+      before = first
+      now = try reading(&source)
+    }
+    try show(StatsReport(now, since: before), command)
+    return .success
+  }
+
+  /// What has ended does not change any more.
+  private static func isMoving(_ reading: StatsReading) -> Bool {
+    reading.health != .died && reading.health != .ended
+  }
+
+  private static func firstReading(
+    _ source: inout StatsSource
+  ) throws(CommandFailure) -> StatsReading {
+    do throws(CountersProblem) {
+      return try source.read()
+    } catch {
+      let failure = CommandFailure.unavailable("\(source.name): \(error.sentence)")
+      guard source.fallBackToFile() else { throw failure }
+      Console.error("galleon: \(failure.sentence ?? ""); reading \(source.name) instead")
+      return try reading(&source)
+    }
+  }
+
+  private static func reading(_ source: inout StatsSource) throws(CommandFailure) -> StatsReading {
+    do throws(CountersProblem) {
+      return try source.read()
+    } catch {
+      throw .unavailable("\(source.name): \(error.sentence)")
+    }
+  }
+
+  private static func show(
+    _ report: StatsReport, _ command: StatsCommand
+  ) throws(CommandFailure) {
+    if command.isJSON {
+      var json = JSONWriter()
+      report.write(to: &json)
+      json.endLine()
+      return try Console.write(json.bytes)
+    }
+    // A file or a pipe has no width.
+    let width = Terminal.size(Stream.standardOutput)?.columns ?? 200
+    let lines = report.lines(width: width, rowsMax: command.rowsMax)
+    try Console.write(lines.joined(separator: "\n") + "\n")
+  }
+
+  // MARK: Watching
+
+  private static func watch(
+    _ command: StatsCommand, _ source: inout StatsSource, _ first: StatsReading
+  ) throws(CommandFailure) -> ExitCode {
+    let wakeups: Wakeups
+    do throws(SystemError) {
+      wakeups = try Wakeups()
+    } catch {
+      throw .inputOutput("signals", error)
+    }
+    if command.isJSON || !Terminal.isTerminal(Stream.standardOutput) {
+      try watchPlain(command, &source, first, wakeups)
+    } else {
+      try watchScreen(command, &source, first, wakeups)
+    }
+    return .success
+  }
+
+  /// One report after the other, until the end.
+  private static func watchPlain(
+    _ command: StatsCommand, _ source: inout StatsSource, _ first: StatsReading,
+    _ wakeups: borrowing Wakeups
+  ) throws(CommandFailure) {
+    var before = first
+    var dueNs = Clock.monotonicNs()
+    while true {
+      dueNs += command.intervalNs
+      while let wakeup = wakeups.wait(untilNs: dueNs) {
+        if wakeup == .end { return }
+      }
+      let now = try reading(&source)
+      try show(StatsReport(now, since: before), command)
+      if !command.isJSON { try Console.write("\n") }
+      before = now
+    }
+  }
+
+  private static func watchScreen(
+    _ command: StatsCommand, _ source: inout StatsSource, _ first: StatsReading,
+    _ wakeups: borrowing Wakeups
+  ) throws(CommandFailure) {
+    let screen = try StatsScreen()
+    if let keyboard = screen.keyboard { wakeups.watch(keyboard) }
+    var report = StatsReport(first)
+    var problem: String?
+    var dueNs = Clock.monotonicNs()
+    while true {
+      try draw(report, problem, on: screen)
+      dueNs = max(dueNs + command.intervalNs, Clock.monotonicNs())
+      while let wakeup = wakeups.wait(untilNs: dueNs) {
+        switch wakeup {
+        case .end: return
+        case .keyboard: if screen.endKeyPressed() { return }
+        case .resized: try draw(report, problem, on: screen)
+        }
+      }
+      do throws(CountersProblem) {
+        report = StatsReport(try source.read(), since: report.now)
+        problem = nil
+      } catch {
+        // It may come back; until then the last numbers stay.
+        problem = "\(source.name): \(error.sentence)"
+      }
+    }
+  }
+
+  private static func draw(
+    _ report: StatsReport, _ problem: String?, on screen: borrowing StatsScreen
+  ) throws(CommandFailure) {
+    let size = StatsScreen.size
+    var lines: [String] = []
+    if let problem { lines.append(String(TerminalText.text(problem).prefix(size.columns))) }
+    lines += report.screen(width: size.columns, height: size.rows - lines.count)
+    try screen.show(lines)
+  }
+}

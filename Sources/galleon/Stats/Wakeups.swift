@@ -1,0 +1,40 @@
+import LinuxIO
+
+/// What ends the wait between two readings before its time.
+struct Wakeups: ~Copyable {
+  enum Wakeup {
+    case end
+    case resized
+    case keyboard
+  }
+
+  private static let signalWord: UInt64 = 0
+  private static let keyboardWord: UInt64 = 1
+
+  private let signals: SignalFD
+  private let epoll: Epoll
+
+  init() throws(SystemError) {
+    let signals = try SignalFD([.interrupt, .terminate, .hangup, .windowChanged])
+    let epoll = try Epoll()
+    try epoll.add(signals.rawValue, .readable, userWord: Self.signalWord)
+    self.signals = signals
+    self.epoll = epoll
+  }
+
+  /// Also wakes when this descriptor is readable. One that cannot be waited for (a file) is not.
+  func watch(_ keyboard: Int32) {
+    try? epoll.add(keyboard, .readable, userWord: Self.keyboardWord)
+  }
+
+  /// Nil when the time has come.
+  func wait(untilNs deadlineNs: UInt64) -> Wakeup? {
+    var events = Epoll.EventBuffer(capacity: 2)
+    let now = Clock.monotonicNs()
+    let left = deadlineNs > now ? Int64(deadlineNs - now) : 0
+    guard let count = try? epoll.wait(into: &events, timeoutNs: left), count > 0 else { return nil }
+    if events[0].userWord == Self.keyboardWord { return .keyboard }
+    guard let next = try? signals.next() else { return nil }
+    return next.signal == .windowChanged ? .resized : .end
+  }
+}

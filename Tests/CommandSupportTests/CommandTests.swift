@@ -1,0 +1,117 @@
+import CommandSupport
+import Testing
+
+struct CommandTests {
+  private func sentence(_ body: () throws(UsageError) -> Void) -> String? {
+    do throws(UsageError) {
+      try body()
+      return nil
+    } catch {
+      return error.sentence
+    }
+  }
+
+  private func tail(_ arguments: String...) throws(UsageError) -> TailCommand {
+    try TailCommand(ParsedArguments(arguments, of: TailCommand.spec))
+  }
+
+  private func pub(_ arguments: String...) throws(UsageError) -> PubCommand {
+    try PubCommand(ParsedArguments(arguments, of: PubCommand.spec))
+  }
+
+  private func stats(_ arguments: String...) throws(UsageError) -> StatsCommand {
+    try StatsCommand(ParsedArguments(arguments, of: StatsCommand.spec))
+  }
+
+  private func bench(_ arguments: String...) throws(UsageError) -> BenchCommand {
+    try BenchCommand(ParsedArguments(arguments, of: BenchCommand.spec))
+  }
+
+  @Test func theHelpOfEveryCommandHasAnExample() {
+    for spec in Overview.commands {
+      let text = HelpText.command(spec, program: "galleon")
+      #expect(text.contains("galleon \(spec.name)"))
+      #expect(!spec.examples.isEmpty)
+      #expect(Overview.text.contains("  \(spec.name) "))
+      #expect(text.split(separator: "\n").allSatisfy { $0.count <= 96 })
+    }
+  }
+
+  @Test func whereTailStarts() throws {
+    #expect(try tail("a").start == .latest)
+    #expect(try tail("a", "--from", "earliest").start == .earliest)
+    #expect(try tail("a", "--from=17").start == .sequence(17))
+    #expect(try tail("a", "--from", "1970-01-01T00:00:01Z").start == .time(1_000_000_000))
+    for wrong in ["0", "-1", "+1", "yesterday", "2026-01-01"] {
+      #expect(sentence { () throws(UsageError) in _ = try tail("a", "--from", wrong) } != nil)
+    }
+  }
+
+  @Test func policiesAndTheirBounds() throws {
+    #expect(
+      try tail("a", "--policy", "drop-oldest", "--max-lag-events", "5").policy
+        == .dropOldest(lagEvents: 5, lagBytes: nil))
+    #expect(
+      try tail("a", "--policy=disconnect", "--max-lag-bytes=1KiB").policy
+        == .disconnect(lagEvents: nil, lagBytes: 1024))
+    #expect(
+      sentence { () throws(UsageError) in _ = try tail("a", "--policy", "latest") }
+        == "--policy is one of lossless, drop-oldest, disconnect, not \"latest\"")
+    #expect(
+      sentence { () throws(UsageError) in _ = try tail("a", "--max-lag-events", "5") } != nil)
+    #expect(
+      sentence { () throws(UsageError) in _ = try tail("a", "--policy", "disconnect") } != nil)
+  }
+
+  @Test func whatExcludesEachOther() {
+    #expect(
+      sentence { () throws(UsageError) in _ = try tail("a", "--json", "--raw") }
+        == "give --json or --raw, not both")
+    #expect(
+      sentence { () throws(UsageError) in _ = try pub("a", "--key", "k", "--key-separator", ",") }
+        == "give --key or --key-separator, not both")
+    #expect(
+      sentence { () throws(UsageError) in _ = try stats("--pid", "3", "--counters", "x") }
+        == "give --pid or --counters, not both")
+    #expect(
+      sentence { () throws(UsageError) in _ = try bench("--rate", "5", "--rounds", "5") }
+        == "give --rate or --rounds, not both")
+  }
+
+  @Test func positionalsAreNeeded() {
+    #expect(sentence { () throws(UsageError) in _ = try tail() } == "tail needs PATTERN...")
+    #expect(sentence { () throws(UsageError) in _ = try pub() } == "pub needs TOPIC")
+    #expect(sentence { () throws(UsageError) in _ = try pub("a", "b") } != nil)
+  }
+
+  @Test func headersOfPub() throws {
+    #expect(
+      try pub("t", "--header", "a=b=c", "--header=x=").headers
+        == [.init(name: "a", value: "b=c"), .init(name: "x", value: "")])
+    #expect(
+      sentence { () throws(UsageError) in _ = try pub("t", "--header", "a") }
+        == "--header is NAME=VALUE, not \"a\"")
+  }
+
+  @Test func theRestOfPub() throws {
+    let command = try pub("t", "--ack", "--ttl", "5s", "--compress", "zstd", "--json")
+    #expect(command.waitsForAcknowledgement && command.isJSON)
+    #expect(command.timeToLiveNs == 5_000_000_000 && command.compression == .zstd)
+    #expect(sentence { () throws(UsageError) in _ = try pub("t", "--ttl", "1us") } != nil)
+  }
+
+  @Test func intervalsOfStats() throws {
+    #expect(try stats().intervalNs == 500_000_000)
+    #expect(try stats("--watch").intervalNs == 1_000_000_000)
+    #expect(try stats("--interval", "0").intervalNs == 0)
+    #expect(try stats("--rows", "all").rowsMax == nil)
+    #expect(
+      sentence { () throws(UsageError) in _ = try stats("--watch", "--interval", "1ms") } != nil)
+  }
+
+  @Test func benchNumbers() throws {
+    let command = try bench("--rate", "10k", "--payload", "1KiB", "--duration", "500ms")
+    #expect(command.pace == .rate(10_000) && command.payloadBytes == 1024)
+    #expect(command.seconds == 0.5)
+  }
+}

@@ -1,0 +1,209 @@
+import CommandSupport
+import Counters
+import Foundation
+import Testing
+
+/// A broker's counters in plain memory.
+@safe final class FakeBroker {
+  let region: CountersRegion
+  private let base: UnsafeMutableRawPointer
+  private let bytes: Int
+
+  init(instance: UInt64 = 0xFEED) {
+    let configuration = CountersConfiguration(
+      shards: 2, connectionsPerShard: 100, publishersPerShard: 100, subscriptionsPerShard: 100,
+      topics: 100)
+    bytes = CountersLayout.requiredBytes(configuration)
+    unsafe base = .allocate(byteCount: bytes, alignment: 4096)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    region = unsafe CountersRegion(
+      memory: CountersMemory(base: base, byteCount: bytes), configuration: configuration,
+      processID: 42, instance: instance, startedNs: 1_000_000_000_000)
+    region.broker.setState(.active)
+    region.broker.setText(.version, "galleon 0.1.0")
+    region.broker.setText(.addresses, "127.0.0.1:4747")
+    region.broker.set(.memoryCeilingBytes, 1 << 30)
+    region.shard(0).set(.pageBytes, 1 << 28)
+    for shard in 0..<2 { region.shard(shard).setState(.active) }
+  }
+
+  deinit { unsafe base.deallocate() }
+
+  /// One topic, one connection with a publisher and a subscription that is behind.
+  func populate() {
+    let topic = region.topics.activate(0)
+    topic.set(.id, 7)
+    topic.set(.epoch, 1)
+    topic.setText(.name, "hunt.loot")
+    let connection = region.connections(shard: 1).activate(3)
+    connection.set(.session, 99)
+    connection.set(.codecs, 2)
+    connection.setText(.client, "a\u{1B}[2Jb")
+    let publisher = region.publishers(shard: 1).activate(0)
+    publisher.set(.connection, 3)
+    publisher.set(.topic, 7)
+    publisher.set(.creditEvents, .max)
+    let subscription = region.subscriptions(shard: 1).activate(5)
+    subscription.set(.connection, 3)
+    subscription.set(.policy, 1)
+    subscription.set(.blocked, BlockedCause.socket.rawValue)
+    subscription.set(.lagEvents, 1234)
+    subscription.set(.creditEvents, 10)
+    subscription.add(.droppedEvents, at: 3, 4)
+    subscription.add(.droppedEvents, at: 1, 5)
+    subscription.setText(.pattern, "hunt.>")
+    region.shard(1).add(.closed, at: 25, 2)
+    region.shard(0).add(.errors, at: 2, 1)
+    region.shard(1).set(.connections, 1)
+  }
+
+  func reading(
+    at seconds: Double, source: StatsReading.Source = .network(url: "galleon://x")
+  ) throws -> StatsReading {
+    let memory = region.memory
+    return StatsReading(
+      snapshot: try CountersSnapshot { memory.bytes(at: $0, count: $1) }, source: source,
+      takenNs: UInt64(seconds * 1e9), realtimeNs: 1_060_000_000_000 + UInt64(seconds * 1e9))
+  }
+}
+
+struct StatsTests {
+  private func object(_ report: StatsReport) throws -> [String: Any] {
+    var json = JSONWriter()
+    report.write(to: &json)
+    return try #require(
+      JSONSerialization.jsonObject(with: Data(json.bytes)) as? [String: Any])
+  }
+
+  private func rows(_ object: [String: Any], _ name: String) throws -> [[String: Any]] {
+    try #require(object[name] as? [[String: Any]])
+  }
+
+  @Test func jsonHasTheNamesOfTheRegistry() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let object = try object(StatsReport(try broker.reading(at: 1)))
+    #expect(object["health"] as? String == "serving")
+    #expect(object["pid"] as? Int == 42)
+    #expect(object["instance"] as? String == "feed")
+    #expect(object["intervalSeconds"] is NSNull)
+    let tables: [(String, [CounterFieldDescription])] = [
+      ("shards", ShardRow.fields), ("topics", TopicRow.fields),
+      ("connections", ConnectionRow.fields), ("publishers", PublisherRow.fields),
+      ("subscriptions", SubscriptionRow.fields),
+    ]
+    for (name, fields) in tables {
+      let row = try #require(try rows(object, name).first)
+      for field in fields { #expect(row[field.name] != nil, "\(name).\(field.name)") }
+    }
+    let subscription = try #require(try rows(object, "subscriptions").first)
+    #expect(subscription["policy"] as? String == "drop-oldest")
+    #expect(subscription["blocked"] as? String == "socket")
+    #expect(subscription["session"] as? Int == 99)
+    #expect((subscription["droppedEvents"] as? [String: Int])?["expired"] == 4)
+    let publisher = try #require(try rows(object, "publishers").first)
+    #expect(publisher["topicName"] as? String == "hunt.loot")
+    #expect(publisher["creditEvents"] is NSNull)
+    let totals = try #require(object["broker"] as? [String: Any])
+    #expect((totals["closed"] as? [String: Int]) == ["outputMemory": 2])
+    #expect((totals["errors"] as? [String: Int]) == ["topicNotFound": 1])
+    #expect(totals["eventsInPerSecond"] is NSNull)
+  }
+
+  @Test func twoReadingsMakeRates() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let first = try broker.reading(at: 1)
+    broker.region.shard(0).add(.eventsIn, 3000)
+    broker.region.topics[0].add(.eventsIn, 500)
+    broker.region.subscriptions(shard: 1)[5].add(.deliveredEvents, 50)
+    broker.region.shard(0).recordLatency(ns: 10_000)
+    let report = StatsReport(try broker.reading(at: 3), since: first)
+    let object = try object(report)
+    #expect(object["intervalSeconds"] as? Double == 2)
+    let totals = try #require(object["broker"] as? [String: Any])
+    #expect(totals["eventsInPerSecond"] as? Double == 1500)
+    #expect((totals["recentLatency"] as? [String: Int])?["count"] == 1)
+    #expect(try rows(object, "topics")[0]["eventsInPerSecond"] as? Double == 250)
+    #expect(try rows(object, "subscriptions")[0]["deliveredEventsPerSecond"] as? Double == 25)
+  }
+
+  @Test func aRowThatIsUsedAgainCountsFromZero() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    broker.region.connections(shard: 1)[3].set(.eventsIn, 1_000_000)
+    let first = try broker.reading(at: 1)
+    let again = broker.region.connections(shard: 1).activate(3)
+    again.set(.session, 100)
+    again.set(.eventsIn, 20)
+    let object = try object(StatsReport(try broker.reading(at: 2), since: first))
+    #expect(try rows(object, "connections")[0]["eventsInPerSecond"] as? Double == 20)
+  }
+
+  @Test func readingsOfTwoBrokersMakeNoRates() throws {
+    let first = try FakeBroker(instance: 1).reading(at: 1)
+    let report = StatsReport(try FakeBroker(instance: 2).reading(at: 2), since: first)
+    #expect(!report.hasRates)
+  }
+
+  @Test func peopleSeeWhatMattersAndNoControlCharacters() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let text = StatsReport(try broker.reading(at: 1)).lines(width: 200, rowsMax: 20)
+      .joined(separator: "\n")
+    for word in [
+      "galleon 0.1.0", "127.0.0.1:4747", "serving", "256 MiB of 1 GiB (25 %)", "hunt.loot",
+      "hunt.>", "drop-oldest", "socket", "1.23 k", "outputMemory", #"a\x1b[2Jb"#,
+    ] {
+      #expect(text.contains(word), "\(word)")
+    }
+    #expect(!text.unicodeScalars.contains("\u{1B}"))
+  }
+
+  @Test func aScreenIsNeverLeft() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    for slot in 0..<100 {
+      let topic = broker.region.topics.activate(slot)
+      topic.set(.epoch, UInt64(slot))
+      topic.setText(.name, String(repeating: "t\(slot).", count: 20))
+    }
+    let report = StatsReport(try broker.reading(at: 1))
+    for (width, height) in [(200, 60), (80, 24), (40, 10), (20, 5), (5, 1)] {
+      let lines = report.screen(width: width, height: height)
+      #expect(lines.count <= height)
+      #expect(lines.allSatisfy { $0.count <= width })
+    }
+    // Other tables are not starved by a long one.
+    let lines = report.screen(width: 120, height: 40)
+    #expect(lines.contains { $0.hasPrefix("SUBSCRIPTIONS") })
+    #expect(lines.contains { $0.hasPrefix("TOPICS (") && $0.hasSuffix("of 100)") })
+    #expect(lines.count == 40)
+  }
+
+  @Test func longTablesAreCutAndSaySo() throws {
+    let broker = FakeBroker()
+    for slot in 0..<30 { broker.region.topics.activate(slot).set(.epoch, UInt64(slot)) }
+    let report = StatsReport(try broker.reading(at: 1))
+    #expect(report.lines(width: 100, rowsMax: 20).contains("… and 10 more"))
+    #expect(!report.lines(width: 100, rowsMax: nil).contains { $0.hasPrefix("…") })
+  }
+
+  @Test func theHealthOfABroker() throws {
+    let broker = FakeBroker()
+    let gone = StatsReading.Source.file(path: "p", isAlive: false)
+    let alive = StatsReading.Source.file(path: "p", isAlive: true)
+    #expect(try broker.reading(at: 1, source: gone).health == .died)
+    #expect(try broker.reading(at: 1, source: alive).health == .serving)
+    broker.region.shard(1).set(.turnStartedNs, 1_050_000_000_000)
+    let hanging = try broker.reading(at: 1, source: alive)
+    #expect(hanging.health == .hangs(shard: 1, forNs: 11_000_000_000))
+    #expect(hanging.warning?.contains("hangs") == true)
+    broker.region.shard(1).set(.turnStartedNs, 1_060_900_000_000)
+    #expect(try broker.reading(at: 1, source: alive).health == .serving)
+    broker.region.broker.setState(.draining)
+    #expect(try broker.reading(at: 1, source: alive).health == .draining)
+    broker.region.broker.retire()
+    #expect(try broker.reading(at: 1, source: gone).health == .ended)
+  }
+}

@@ -1,0 +1,69 @@
+import LinuxIO
+import Testing
+
+/// What the command says about its own use.
+struct UsageTests {
+  static let commands = ["serve", "pub", "tail", "stats", "bench"]
+
+  @Test(arguments: commands) func everyCommandHasHelp(command: String) throws {
+    let finished = try Program.run([command, "--help"])
+    #expect(finished.status == .exited(0))
+    #expect(finished.output.hasPrefix("usage: galleon \(command)"))
+    #expect(finished.output.contains("Example"))
+    #expect(finished.error.isEmpty)
+    #expect(try Program.run(["help", command]).output == finished.output)
+  }
+
+  @Test func theOverviewNamesEveryCommand() throws {
+    let finished = try Program.run(["--help"])
+    #expect(finished.status == .exited(0))
+    for command in Self.commands { #expect(finished.output.contains("  \(command) ")) }
+    #expect(try Program.run(["--version"]).output.hasPrefix("galleon "))
+  }
+
+  @Test(arguments: [
+    (["serve", "--memroy", "1"], "galleon: there is no flag --memroy; the nearest is --memory\n"),
+    (["tail", ">", "--form=earliest"], "the nearest is --from"),
+    (["serv"], "galleon: there is no command \"serv\"; the nearest is serve\n"),
+    ([], "galleon: name a command; galleon --help lists them\n"),
+    (["pub"], "galleon: pub needs TOPIC\n"),
+    (["pub", "t", "--url", "nats://x"], "write galleon://host:port"),
+    (["tail", "t", "--url", "galleon://x:99999"], "is no port"),
+    (["serve", "--memory", "1KiB"], "ring memory must be at least"),
+    (["serve", "--listen", "127.0.0.1"], "has no port"),
+    (["stats", "--watch", "--interval", "1ms"], "--interval must be at least"),
+    (["bench", "--url", "galleon://192.0.2.1:1"], "bench measures on this machine only"),
+  ])
+  func aWrongCommandLineIsOneSentenceAndExit64(arguments: [String], sentence: String) throws {
+    let finished = try Program.run(arguments)
+    #expect(finished.status == .exited(64))
+    #expect(finished.output.isEmpty)
+    #expect(finished.error.contains(sentence), "\(finished.error)")
+    #expect(finished.error.split(separator: "\n").count == 1)
+  }
+
+  @Test(arguments: [["pub", "t"], ["tail", "t"], ["stats"], ["bench"]])
+  func noBrokerIsOneSentenceAndExit69(arguments: [String]) throws {
+    // A port that was free a moment ago.
+    var port: UInt16 = 0
+    do {
+      let listener = try Listener.listen(on: .loopback(port: 0))
+      port = try #require(listener.localAddress.port)
+    }
+    let finished = try Program.run(arguments + ["--url", "galleon://127.0.0.1:\(port)"])
+    #expect(finished.status == .exited(69))
+    #expect(finished.output.isEmpty)
+    #expect(finished.error.contains("refused"), "\(finished.error)")
+    #expect(finished.error.split(separator: "\n").count == 1)
+  }
+
+  @Test func aTakenAddressIsOneSentenceAndExit70() throws {
+    let listener = try Listener.listen(on: .loopback(port: 0))
+    let port = try #require(listener.localAddress.port)
+    let finished = try Program.run([
+      "serve", "--listen", "127.0.0.1:\(port)", "--counters", "none",
+    ])
+    #expect(finished.status == .exited(70))
+    #expect(finished.error.contains("another process listens there"))
+  }
+}
