@@ -210,9 +210,10 @@ public final class Shard {
 
   /// Announces sleep. False where something has come meanwhile: then take another turn instead.
   public func prepareToSleep() -> Bool {
-    guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty else {
-      return false
-    }
+    guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty,
+      grantTopics.isEmpty, ackPublishers.isEmpty, condemnedConnections.isEmpty,
+      resumedConnections.isEmpty
+    else { return false }
     broker.setSleeping(true, shard: index)
     if hasInbound {
       broker.setSleeping(false, shard: index)

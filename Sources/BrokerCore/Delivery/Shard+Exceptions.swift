@@ -8,6 +8,20 @@ extension Shard {
     batch.ttlMs != 0 && realtimeNs > batch.time + UInt64(batch.ttlMs) * 1_000_000
   }
 
+  /// Whether a cursor is to be moved on without delivery before it is sent anything.
+  func hasLoss(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
+    let tail = topics[cursors[cursor].topic].tail
+    if subscriptions[subscription].policy == Policy.dropOldest.rawValue,
+      exceedsLag(subscription, cursor, tail)
+    {
+      return true
+    }
+    normalize(cursor)
+    guard cursors[cursor].sequence < tail.sequence, let page = Page(address: cursors[cursor].page)
+    else { return false }
+    return isExpired(page.batch(at: Int(cursors[cursor].offset)))
+  }
+
   /// Moves a cursor past batches whose time to live is over.
   func dropExpired(_ cursor: UInt32) {
     let id = cursors[cursor].topic
@@ -68,15 +82,22 @@ extension Shard {
   func addReframed(
     _ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32, _ page: Page
   ) -> Addition {
-    // The stash goes first, so there must be nothing before this frame but the stash itself.
-    guard plan.frameCount == 0, connections[slot].stash.isEmpty else { return .full }
+    // The stash goes first, so nothing may have to go before this frame: no frame of this plan, no
+    // rest of a cut frame, and no control frame, which may be cut, or name the topic.
+    guard plan.frameCount == 0, connections[slot].stash.isEmpty, connections[slot].control.isEmpty
+    else { return .full }
     let before = cursors[cursor]
     let batch = page.batch(at: Int(before.offset))
     let bodyBytes = Codecs.reframedBytes(decodedLength: batch.decodedLength)
-    guard var buffer = outputPool.take(Deliver.prefixSize + bodyBytes) else {
-      if !closeLongestStalled(but: slot) { abandon(slot, .outputMemory) }
-      return .full
+    var taken = outputPool.take(Deliver.prefixSize + bodyBytes)
+    while taken == nil {
+      guard closeLongestStalled(but: slot) else {
+        abandon(slot, .outputMemory)
+        return .full
+      }
+      taken = outputPool.take(Deliver.prefixSize + bodyBytes)
     }
+    guard var buffer = taken else { preconditionFailure("a buffer was taken") }
     let end = behind(batch, in: page, at: before.offset)
     let whole = unsafe UnsafeRawBufferPointer(start: batch.start, count: batch.paddedLength)
     let written: Int

@@ -46,10 +46,13 @@ extension Shard {
     forEach(from: topics[id].links, of: links, \.inTopic) { link in
       let pattern = links[link].pattern
       forEach(from: patterns[pattern].subscriptions, of: subscriptions, \.inPattern) { slot in
-        counters.matched(slot, events: events, bytes: bytes)
         if let cursor = findCursor(slot, id) {
+          // Until it knows where it starts nothing has matched; then all up to the tail does.
+          if cursors[cursor].isAttaching { return }
+          counters.matched(slot, events: events, bytes: bytes)
           checkLag(slot, cursor, end)
         } else {
+          counters.matched(slot, events: events, bytes: bytes)
           startCursor(slot, id, at: old)
         }
       }
@@ -60,7 +63,7 @@ extension Shard {
   @inline(__always)
   private func checkLag(_ slot: UInt32, _ cursor: UInt32, _ end: TopicShared.Tail) {
     guard subscriptions[slot].policy == Policy.disconnect.rawValue,
-      !cursors[cursor].isAttaching, exceedsLag(slot, cursor, end)
+      exceedsLag(slot, cursor, end)
     else { return }
     condemn(subscriptions[slot].connection, .slowSubscriber)
   }

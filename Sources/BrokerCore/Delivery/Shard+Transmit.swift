@@ -100,10 +100,15 @@ extension Shard {
 
   private func addFrame(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
     let id = cursors[cursor].topic
-    if subscriptions[subscription].policy == Policy.dropOldest.rawValue {
-      dropOldest(subscription, cursor)
+    if plan.frameCount == 0 {
+      if subscriptions[subscription].policy == Policy.dropOldest.rawValue {
+        dropOldest(subscription, cursor)
+      }
+      dropExpired(cursor)
+    } else if hasLoss(subscription, cursor) {
+      // A loss is booked for good, and frames of this plan may yet be taken back, behind it.
+      return .full
     }
-    dropExpired(cursor)
     guard cursors[cursor].hasGap || subscriptions[subscription].hasCredit else {
       return nextWithGap(subscription) ? .added : .noCredit
     }

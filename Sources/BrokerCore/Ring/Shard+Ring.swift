@@ -106,10 +106,13 @@ extension Shard {
     let shared = topics[id].shared
     let floor = next.firstSequence
     if shared.settings.isBlock && lowestGate(id) < next.firstBytes { return false }
-    if shared.floor < floor && broker.shards > 1 {
-      // They must be able to go there, so they are told the end first.
-      shared.publishTail(ownTail(id))
-      shared.floor = floor
+    if broker.shards > 1 {
+      if shared.floor < floor {
+        // They must be able to go there, so they are told the end first.
+        shared.publishTail(ownTail(id))
+        shared.floor = floor
+      }
+      // Each time, since a subscription may have begun below the floor after it was told.
       for other in 0..<broker.shards where other != index && shared.hold(shard: other) < floor {
         broker.floorBits[other].add(Int(id))
         wake(other)

@@ -62,6 +62,7 @@ extension Shard {
   func topicOpened(_ answer: SharedRequest) {
     let publisher = answer.publisher
     guard !publishers[publisher].isOrphan else {
+      unlist(publisher)
       publishers.remove(publisher)
       return
     }
@@ -171,7 +172,6 @@ extension Shard {
   func writerClosed(_ answer: SharedRequest) {
     let publisher = answer.publisher
     if publishers[publisher].isOrphan {
-      publishers[publisher].isListed = false
       unlist(publisher)
       publishers.remove(publisher)
       return

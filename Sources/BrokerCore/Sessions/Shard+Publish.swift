@@ -174,13 +174,12 @@ extension Shard {
 
   /// ACK and PUBLISH_CREDIT, one of each at most for each publisher and turn.
   func sendAcks() {
-    for i in 0..<ackPublishers.count {
-      let publisher = ackPublishers[i]
-      guard publishers.isUsed(publisher) else { continue }
+    // From the end: an answer for which there is no memory may end other sessions, and with them
+    // publishers in this list.
+    while let publisher = ackPublishers.removeLast() {
       publishers[publisher].isListed = false
       answer(publisher)
     }
-    ackPublishers.removeAll()
   }
 
   private func answer(_ publisher: UInt32) {

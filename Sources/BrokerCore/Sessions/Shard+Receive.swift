@@ -122,6 +122,8 @@ extension Shard {
       case .done:
         offset = frame.end
         frames += 1
+        // Its answer may have been the one for which there was no memory.
+        guard connections[slot].phase == .open else { return }
       case .later: break frames
       case .closed: return
       }

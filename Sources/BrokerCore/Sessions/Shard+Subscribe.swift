@@ -4,6 +4,8 @@ extension Shard {
   func receiveSubscribe(
     _ subscribe: Subscribe, frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) throws(WireError) -> FrameFate {
+    // What the client knows from elsewhere must not pass for a topic that comes later.
+    _ = noticeTopics()
     let header = frame.header
     guard subscribe.positions.count == Int(subscribe.positionsCount) * Position.bytes else {
       throw WireError(

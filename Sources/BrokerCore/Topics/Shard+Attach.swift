@@ -20,6 +20,8 @@ extension Shard {
       place(
         subscription, id, at: locate(id, start: start, value: value),
         wanted: start == .sequence ? value : nil, first: first, cursor: nil)
+      // At once: an append later in this turn may give pages up, and must see where this one is.
+      updateHold(id)
       return
     }
     if topics[id].isInterested, start == .latest {
@@ -116,6 +118,8 @@ extension Shard {
       if topics[id].isInterested {
         moveTail(id, to: shared.tail())
       } else {
+        // Again, since an attachment that nobody waited for may have taken it away meanwhile.
+        shared.addInterest(shard: index)
         topics[id].tail = shared.tail()
         topics[id].isInterested = true
       }
