@@ -28,6 +28,9 @@ public final class Broker: @unchecked Sendable {
   let publisherBits: [DirtyBits]
   /// Per shard: its requests that have been answered.
   let requestBits: [DirtyBits]
+  /// Per shard: pins on topics it owns that are needed no more. Not messages, since these may wait
+  /// behind events that wait for the very pages a pin keeps.
+  let unpinBits: [DirtyBits]
   /// Per shard: words of its publishers, written by the topics' owners.
   let publisherWords: [PublisherWords]
   /// Per shard: what it asks of others.
@@ -57,6 +60,7 @@ public final class Broker: @unchecked Sendable {
     releaseBits = (0..<shards).map { _ in DirtyBits(count: limits.topicsMax + 1) }
     publisherBits = (0..<shards).map { _ in DirtyBits(count: limits.publishersMax) }
     requestBits = (0..<shards).map { _ in DirtyBits(count: limits.requestsMax) }
+    unpinBits = (0..<shards).map { _ in DirtyBits(count: limits.requestsMax * shards) }
     publisherWords = (0..<shards).map { _ in PublisherWords(count: limits.publishersMax) }
     requests = (0..<shards).map { _ in RequestTable(capacity: limits.requestsMax) }
     unsafe topics = .allocate(capacity: limits.topicsMax + 1)
@@ -140,16 +144,23 @@ final class PublisherWords: @unchecked Sendable {
   }
 
   /// Publisher sequence through which events are accepted, and the topic sequence of that event.
-  /// The pair is read as: sequence first (acquire), then through; the writer stores through first.
-  /// A reader may thus see a `through` that is ahead of its `sequence`, never one behind; it asks
-  /// again when the bit that follows comes.
+  /// The pair changes inside a version that is odd meanwhile.
   func accept(_ slot: UInt32, through: UInt64, sequence: UInt64) {
+    let version = unsafe word(slot, 3).pointee.load(ordering: .relaxed)
+    unsafe word(slot, 3).pointee.store(version &+ 1, ordering: .relaxed)
+    atomicMemoryFence(ordering: .releasing)
     unsafe word(slot, 0).pointee.store(through, ordering: .relaxed)
-    unsafe word(slot, 1).pointee.store(sequence, ordering: .releasing)
+    unsafe word(slot, 1).pointee.store(sequence, ordering: .relaxed)
+    unsafe word(slot, 3).pointee.store(version &+ 2, ordering: .releasing)
   }
-  func accepted(_ slot: UInt32) -> (through: UInt64, sequence: UInt64) {
-    let sequence = unsafe word(slot, 1).pointee.load(ordering: .acquiring)
+  /// Nil while the pair changes: the bit that follows the change says when to look again.
+  func accepted(_ slot: UInt32) -> (through: UInt64, sequence: UInt64)? {
+    let version = unsafe word(slot, 3).pointee.load(ordering: .acquiring)
     let through = unsafe word(slot, 0).pointee.load(ordering: .relaxed)
+    let sequence = unsafe word(slot, 1).pointee.load(ordering: .relaxed)
+    atomicMemoryFence(ordering: .acquiring)
+    guard version & 1 == 0, unsafe word(slot, 3).pointee.load(ordering: .relaxed) == version
+    else { return nil }
     return (through, sequence)
   }
 

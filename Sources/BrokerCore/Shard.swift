@@ -1,4 +1,5 @@
 public import Counters
+import Synchronization
 import WireFormat
 
 /// One thread's part of a broker: its connections with their sessions and subscriptions, and the
@@ -73,10 +74,9 @@ public final class Shard {
   var pausedConnections: UInt32 = noSlot
   var pausedCount = 0
 
-  /// Requests and unpins that found their ring full, in order; empty in the usual case.
+  /// Requests that found their ring full, in order; empty in the usual case.
   var waitingRequests: [UInt32] = []
   var waitingTargets: [UInt8]
-  var waitingUnpins: [(Int, UInt32)] = []
   /// Publishers whose owner could not be told of their end, since too many requests wait.
   var waitingCloses: [UInt32] = []
 
@@ -167,6 +167,7 @@ public final class Shard {
     var work = noticeTopics()
     if broker.shards > 1 {
       if isWaitingToSend { sendWaiting() }
+      broker.unpinBits[index].takeAll { self.unpin(UInt32($0)); work += 1 }
       work += handleMessages()
       broker.requestBits[index].takeAll { self.requestAnswered(UInt32($0)); work += 1 }
       broker.tailBits[index].takeAll { self.tailMoved(UInt32($0)); work += 1 }
@@ -192,9 +193,7 @@ public final class Shard {
     updateHolds()
     runTimers()
     counters.endTurn(self)
-    let mask = wakeMask
-    wakeMask = 0
-    return mask
+    return takeWakes()
   }
 
   /// A turn that did something took this long.
@@ -203,9 +202,25 @@ public final class Shard {
   /// Something can be written at once.
   public var hasTransmit: Bool { transmitList != noSlot }
 
-  /// Notes that shard `other` has something to look at.
-  func wake(_ other: Int) {
-    if broker.isSleeping(other) { wakeMask |= 1 << UInt64(other) }
+  /// Notes that shard `other` has something to look at; whether it sleeps is seen at the turn's end.
+  @inline(__always)
+  func wake(_ other: Int) { wakeMask |= 1 << UInt64(other) }
+
+  /// Those of the shards in `wakeMask` that sleep.
+  private func takeWakes() -> UInt64 {
+    guard wakeMask != 0 else { return 0 }
+    // What was put there, by release stores, comes before the look at the word of sleep: without
+    // the fence the other could miss the one and this shard the other.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    var noted = wakeMask
+    wakeMask = 0
+    var sleeping: UInt64 = 0
+    while noted != 0 {
+      let other = noted.trailingZeroBitCount
+      noted &= noted - 1
+      if broker.isSleeping(other) { sleeping |= 1 << UInt64(other) }
+    }
+    return sleeping
   }
 
   /// Announces sleep. False where something has come meanwhile: then take another turn instead.
@@ -215,6 +230,8 @@ public final class Shard {
       resumedConnections.isEmpty
     else { return false }
     broker.setSleeping(true, shard: index)
+    // Pairs with the fence of whoever wakes this shard.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     if hasInbound {
       broker.setSleeping(false, shard: index)
       return false
@@ -225,7 +242,7 @@ public final class Shard {
 
   /// Something for another shard found no room.
   var isWaitingToSend: Bool {
-    !(waitingRequests.isEmpty && waitingUnpins.isEmpty && waitingCloses.isEmpty)
+    !(waitingRequests.isEmpty && waitingCloses.isEmpty)
   }
 
   public func wakeUp() { broker.setSleeping(false, shard: index) }
@@ -236,7 +253,8 @@ public final class Shard {
     for other in 0..<broker.shards where other != index {
       if !broker.ring(from: other, to: index).isEmpty { return true }
     }
-    return !(broker.requestBits[index].isEmpty && broker.tailBits[index].isEmpty
+    return !(broker.requestBits[index].isEmpty && broker.unpinBits[index].isEmpty
+      && broker.tailBits[index].isEmpty
       && broker.floorBits[index].isEmpty && broker.releaseBits[index].isEmpty
       && broker.publisherBits[index].isEmpty)
   }

@@ -272,15 +272,16 @@ extension Shard {
   func updateHold(_ id: UInt32) {
     let shared = topics[id].shared
     guard topics[id].isInterested else { return }
-    var hold = holdOf(page: topics[id].tail.page, sequence: topics[id].tail.sequence)
+    let tail = topics[id].tail
+    // The tail's page has an event before it, or there is no page yet.
+    var hold = tail.page == 0 ? tail.sequence : tail.sequence - 1
     var gate = UInt64.max
     let isBlock = shared.settings.isBlock
     if isBlock && hasGatingSubscription(id) { gate = topics[id].tail.bytes }
     forEach(from: topics[id].cursors, of: cursors, \.inTopic) { cursor in
       if cursors[cursor].isAttaching { return }
       normalize(cursor)
-      hold = min(
-        hold, holdOf(page: cursors[cursor].page, sequence: cursors[cursor].sequence))
+      hold = min(hold, cursors[cursor].sequence)
       if isBlock && isGating(cursor) { gate = min(gate, cursors[cursor].bytes) }
     }
     let holdRose = shared.hold(shard: index) != hold
@@ -294,11 +295,6 @@ extension Shard {
       broker.releaseBits[shared.owner].add(Int(id))
       wake(shared.owner)
     }
-  }
-
-  private func holdOf(page address: UInt, sequence: UInt64) -> UInt64 {
-    guard let page = Page(address: address) else { return sequence }
-    return sequence == page.endSequence ? sequence - 1 : sequence
   }
 
   /// A cursor at the end of a page that has a next one goes there.

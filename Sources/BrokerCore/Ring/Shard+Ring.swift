@@ -105,7 +105,10 @@ extension Shard {
   private func giveUp(_ id: UInt32, head: Page, next: Page) -> Bool {
     let shared = topics[id].shared
     let floor = next.firstSequence
-    if shared.settings.isBlock && lowestGate(id) < next.firstBytes { return false }
+    if shared.settings.isBlock {
+      // A subscription that is about to begin gates as soon as it has; its pin stands for it.
+      if lowestGate(id) < next.firstBytes || lowestPin(id) < floor { return false }
+    }
     if broker.shards > 1 {
       if shared.floor < floor {
         // They must be able to go there, so they are told the end first.
@@ -131,8 +134,13 @@ extension Shard {
   /// The lowest sequence that any shard may look at.
   private func lowestHold(_ id: UInt32) -> UInt64 {
     let shared = topics[id].shared
-    var lowest = UInt64.max
+    var lowest = lowestPin(id)
     for shard in 0..<broker.shards { lowest = min(lowest, shared.hold(shard: shard)) }
+    return lowest
+  }
+
+  private func lowestPin(_ id: UInt32) -> UInt64 {
+    var lowest = UInt64.max
     forEach(from: topics[id].pins, of: pins, \.inTopic) { lowest = min(lowest, pins[$0].sequence) }
     return lowest
   }
@@ -141,9 +149,8 @@ extension Shard {
   /// until a quarter of the pool is free. Every ring keeps its last page.
   private func reclaim(urgent: Bool = false) {
     let target = pages.capacityBytes / 4 * 3
-    var rounds = 0
-    while pages.usedBytes > target || (urgent && rounds == 0) {
-      rounds += 1
+    var isUrgent = urgent
+    while pages.usedBytes > target || isUrgent {
       var largest = noSlot
       var largestBytes = 0
       for i in 0..<ownedTopics.count {
@@ -157,7 +164,11 @@ extension Shard {
       guard largest != noSlot, let head = Page(address: topics[largest].headPage),
         let next = head.next
       else { break }
-      if !giveUp(largest, head: head, next: next) { topics[largest].isReclaimBlocked = true }
+      if giveUp(largest, head: head, next: next) {
+        isUrgent = false
+      } else {
+        topics[largest].isReclaimBlocked = true
+      }
     }
     for i in 0..<ownedTopics.count { topics[ownedTopics[i]].isReclaimBlocked = false }
   }

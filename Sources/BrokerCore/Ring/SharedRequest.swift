@@ -100,11 +100,9 @@ enum MessageKind {
   static let request: UInt32 = 1
   /// topic u32, writer u32, then batches as in PUBLISH
   static let publish: UInt32 = 2
-  /// pin u32
-  static let unpin: UInt32 = 3
   /// slot u32, generation u32 of the one who asked; shard u32, slot u32, generation u32,
   /// correlation u32 of the one who answers; then the body of REPLY
-  static let reply: UInt32 = 4
+  static let reply: UInt32 = 3
   /// slot u32, generation u32, correlation u32: nobody took the reply
-  static let noReceiver: UInt32 = 5
+  static let noReceiver: UInt32 = 4
 }

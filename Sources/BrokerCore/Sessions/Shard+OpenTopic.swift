@@ -178,6 +178,7 @@ extension Shard {
     }
     let entry = publishers[publisher]
     // What was accepted before is acknowledged before.
+    listForAnswer(publisher)
     sendAcks()
     guard publishers.isUsed(publisher), !publishers[publisher].isOrphan else { return }
     counters.publisherClosed(publisher)

@@ -186,8 +186,7 @@ extension Shard {
     let entry = publishers[publisher]
     guard entry.isOpen, !entry.isOrphan else { return }
     let words = broker.publisherWords[index]
-    if entry.ackLevel != AckLevel.none.rawValue {
-      let (through, sequence) = words.accepted(publisher)
+    if entry.ackLevel != AckLevel.none.rawValue, let (through, sequence) = words.accepted(publisher) {
       if through > entry.ackedThrough {
         publishers[publisher].ackedThrough = through
         counters.acked(publisher, through: through)

@@ -6,8 +6,10 @@ extension Shard {
   func receiveStats(_ stats: Stats, header: FrameHeader, on slot: UInt32) -> FrameFate {
     let total = counters.byteCount
     let offset = Int(clamping: stats.offset)
-    let count = max(
-      0, min(Int(stats.count), WireLimits.statsPageBytesMax, total - min(offset, total)))
+    let roomMax = min(
+      WireLimits.statsPageBytesMax,
+      Int(connections[slot].outputLengthMax) + FrameHeader.lengthBytes - StatsPage.prefixSize)
+    let count = max(0, min(Int(stats.count), roomMax, total - min(offset, total)))
     guard reserveControl(slot, StatsPage.prefixSize + count) else { return .closed }
     var writer = unsafe FrameWriter(connections[slot].control.room)
     writer.beginFrame(.statsPage, ref: 0, correlation: header.correlation)

@@ -133,7 +133,8 @@ extension Shard {
     } else if !topics[id].isInterested {
       shared.removeInterest(shard: index)
     }
-    sendUnpin(request.pin, to: shared.owner)
+    broker.unpinBits[shared.owner].add(Int(request.pin))
+    wake(shared.owner)
   }
 
   func unpin(_ pin: UInt32) {

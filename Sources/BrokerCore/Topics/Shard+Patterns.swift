@@ -101,7 +101,7 @@ extension Shard {
       if matches(pattern, id) { linkLate(pattern, id) }
     }
     if topics[id].links == noSlot {
-      shared.setHold(.max, shard: index)
+      letGo(id)
     } else {
       topics[id].isInterested = true
       if shared.owner != index { shared.addInterest(shard: index) }
@@ -128,6 +128,12 @@ extension Shard {
     let shared = topics[id].shared
     topics[id].isInterested = false
     if shared.owner != index { shared.removeInterest(shard: index) }
+    letGo(id)
+  }
+
+  /// This shard keeps nothing of a topic, and holds none of its publishers back.
+  private func letGo(_ id: UInt32) {
+    let shared = topics[id].shared
     shared.setHold(.max, shard: index)
     shared.setGate(.max, shard: index)
     if shared.settings.isBlock {

@@ -41,33 +41,9 @@ extension Shard {
       sent += 1
     }
     waitingRequests.removeFirst(sent)
-    var unpinned = 0
-    while unpinned < waitingUnpins.count {
-      let (owner, pin) = waitingUnpins[unpinned]
-      guard putUnpin(pin, to: owner) else { break }
-      unpinned += 1
-    }
-    waitingUnpins.removeFirst(unpinned)
     while requests.used < requests.capacity, let publisher = waitingCloses.popLast() {
       closeWriter(publisher)
     }
-  }
-
-  func sendUnpin(_ pin: UInt32, to owner: Int) {
-    if !waitingUnpins.isEmpty || !putUnpin(pin, to: owner) {
-      // Never more than requests that have been answered.
-      waitingUnpins.append((owner, pin))
-    }
-  }
-
-  private func putUnpin(_ pin: UInt32, to owner: Int) -> Bool {
-    let ring = broker.ring(from: index, to: owner)
-    guard let room = unsafe ring.reserve(kind: MessageKind.unpin, bytes: 4) else { return false }
-    unsafe room.storeBytes(of: pin, toByteOffset: 0, as: UInt32.self)
-    ring.commit()
-    counters.forwarded()
-    wake(owner)
-    return true
   }
 
   /// Takes messages from all other shards.
@@ -89,8 +65,6 @@ extension Shard {
           wake(asker)
         case MessageKind.publish:
           guard unsafe acceptForwarded(body) else { break messages }
-        case MessageKind.unpin:
-          unpin(unsafe body.load(fromByteOffset: 0, as: UInt32.self))
         case MessageKind.reply:
           unsafe takeReply(body, from: other)
         case MessageKind.noReceiver:

@@ -70,7 +70,7 @@ struct TopicShared: BitwiseCopyable, @unchecked Sendable {
     // Until it has seen the announcement a shard counts as standing at the first event.
     for s in 0..<shards {
       setHold(1, shard: s)
-      setGate(.max, shard: s)
+      setGate(settings.isBlock ? 0 : .max, shard: s)
     }
     publishTail(Tail())
   }
@@ -103,6 +103,8 @@ struct TopicShared: BitwiseCopyable, @unchecked Sendable {
     unsafe words[slot + 2].store(tail.sequence, ordering: .relaxed)
     unsafe words[slot + 3].store(tail.bytes, ordering: .relaxed)
     unsafe words[Self.version].store(version, ordering: .releasing)
+    // Before the look at `interest`; see there.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
 
   /// Any shard: the end that was published last. What it names may be read by a shard whose hold
@@ -143,9 +145,10 @@ struct TopicShared: BitwiseCopyable, @unchecked Sendable {
 
   /// Which shards, by bit, want to be told of a new tail. Set by each shard, or by the owner for
   /// it. The owner looks after it has published the tail; a shard looks at the tail after it has
-  /// set its bit; both are sequentially consistent, so one of them sees the other.
+  /// set its bit; a full fence stands between the two on both sides, so one of them sees the other.
   func addInterest(shard: Int) {
     unsafe words[Self.interest].bitwiseOr(1 << UInt64(shard), ordering: .sequentiallyConsistent)
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
   func removeInterest(shard: Int) {
     unsafe words[Self.interest].bitwiseAnd(

@@ -45,6 +45,11 @@ extension Shard {
         close(slot, .handshakeTimeout)
       }
     case .open:
+      // What waits for room here is not read, so that nothing can be heard.
+      if connections[slot].isListedAsPaused {
+        connections[slot].heardNs = nowNs
+        return
+      }
       let silentNs = nowNs - connections[slot].heardNs
       let heartbeatNs = connections[slot].heartbeatNs
       if silentNs > heartbeatNs * 5 / 2 {
