@@ -29,14 +29,16 @@ public struct BatchHeader: Equatable, Sendable {
   /// The publisher's own number of the first event.
   public var publisherSequence: UInt64
 
-  public var codec: Codec? { Codec(rawValue: codecRaw) }
-  public var paddedLength: Int { Batch.paddedLength(Int(length)) }
+  public var codec: Codec? { @_noLocks get { Codec(rawValue: codecRaw) } }
+  public var paddedLength: Int { @_noLocks get { Batch.paddedLength(Int(length)) } }
   /// What the batch costs in credit and lag.
-  public var charge: Int { Batch.charge(count: Int(count), decodedLength: Int(decodedLength)) }
+  public var charge: Int {
+    @_noLocks get { Batch.charge(count: Int(count), decodedLength: Int(decodedLength)) }
+  }
 
   /// Reads 72 bytes, which need not be a valid header.
   @unsafe
-  public init(load batch: UnsafeRawPointer) {
+  @_noLocks public init(load batch: UnsafeRawPointer) {
     length = unsafe Batch.length(batch)
     crc32c = unsafe Batch.crc32c(batch)
     sequence = unsafe Batch.sequence(batch)
@@ -58,89 +60,89 @@ public struct BatchHeader: Equatable, Sendable {
 public enum Batch {
   /// The batch's length with the zero bytes after it.
   @inline(__always)
-  public static func paddedLength(_ length: Int) -> Int { (length + 7) & ~7 }
+  @_noLocks public static func paddedLength(_ length: Int) -> Int { (length + 7) & ~7 }
 
   /// Charged bytes of a batch: what it costs in credit and lag.
   @inline(__always)
-  public static func charge(count: Int, decodedLength: Int) -> Int {
+  @_noLocks public static func charge(count: Int, decodedLength: Int) -> Int {
     decodedLength + count * WireLimits.eventCharge
   }
 
   @unsafe @inline(__always)
-  public static func length(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func length(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.length)
   }
 
   @unsafe @inline(__always)
-  public static func crc32c(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func crc32c(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.crc32c)
   }
 
   @unsafe @inline(__always)
-  public static func sequence(_ batch: UnsafeRawPointer) -> UInt64 {
+  @_noLocks public static func sequence(_ batch: UnsafeRawPointer) -> UInt64 {
     unsafe batch.loadUInt64(BatchField.sequence)
   }
 
   @unsafe @inline(__always)
-  public static func time(_ batch: UnsafeRawPointer) -> UInt64 {
+  @_noLocks public static func time(_ batch: UnsafeRawPointer) -> UInt64 {
     unsafe batch.loadUInt64(BatchField.time)
   }
 
   @unsafe @inline(__always)
-  public static func bytesBefore(_ batch: UnsafeRawPointer) -> UInt64 {
+  @_noLocks public static func bytesBefore(_ batch: UnsafeRawPointer) -> UInt64 {
     unsafe batch.loadUInt64(BatchField.bytesBefore)
   }
 
   @unsafe @inline(__always)
-  public static func topic(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func topic(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.topic)
   }
 
   @unsafe @inline(__always)
-  public static func count(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func count(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.count)
   }
 
   @unsafe @inline(__always)
-  public static func decodedLength(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func decodedLength(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.decodedLength)
   }
 
   @unsafe @inline(__always)
-  public static func codecRaw(_ batch: UnsafeRawPointer) -> UInt8 {
+  @_noLocks public static func codecRaw(_ batch: UnsafeRawPointer) -> UInt8 {
     unsafe batch.loadUInt8(BatchField.codec)
   }
 
   /// Nil where the number is not defined.
   @unsafe @inline(__always)
-  public static func codec(_ batch: UnsafeRawPointer) -> Codec? {
+  @_noLocks public static func codec(_ batch: UnsafeRawPointer) -> Codec? {
     unsafe Codec(rawValue: codecRaw(batch))
   }
 
   @unsafe @inline(__always)
-  public static func ttlMs(_ batch: UnsafeRawPointer) -> UInt32 {
+  @_noLocks public static func ttlMs(_ batch: UnsafeRawPointer) -> UInt32 {
     unsafe batch.loadUInt32(BatchField.ttlMs)
   }
 
   @unsafe @inline(__always)
-  public static func publishTime(_ batch: UnsafeRawPointer) -> UInt64 {
+  @_noLocks public static func publishTime(_ batch: UnsafeRawPointer) -> UInt64 {
     unsafe batch.loadUInt64(BatchField.publishTime)
   }
 
   @unsafe @inline(__always)
-  public static func publisherSequence(_ batch: UnsafeRawPointer) -> UInt64 {
+  @_noLocks public static func publisherSequence(_ batch: UnsafeRawPointer) -> UInt64 {
     unsafe batch.loadUInt64(BatchField.publisherSequence)
   }
 
   /// Charged bytes of the batch in memory.
   @unsafe @inline(__always)
-  public static func charge(_ batch: UnsafeRawPointer) -> Int {
+  @_noLocks public static func charge(_ batch: UnsafeRawPointer) -> Int {
     unsafe charge(count: Int(count(batch)), decodedLength: Int(decodedLength(batch)))
   }
 
   /// Writes what the broker says about the batch, outside the checksum.
   @unsafe @inline(__always)
-  public static func stamp(
+  @_noLocks public static func stamp(
     _ batch: UnsafeMutableRawPointer, sequence: UInt64, time: UInt64, bytesBefore: UInt64,
     topic: UInt32
   ) {

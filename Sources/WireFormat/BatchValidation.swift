@@ -9,8 +9,8 @@ public struct BatchLimits: Sendable {
   /// Compressed batches are opened and their records checked.
   public var openCompressed: Bool
 
-  public init(
-    batchBytesMax: Int = WireLimits.batchBytesMax, codecs: CodecSet = [],
+  @_noLocks public init(
+    batchBytesMax: Int = WireLimits.batchBytesMax, codecs: CodecSet = CodecSet(rawValue: 0),
     requireKey: Bool = false, openCompressed: Bool = false
   ) {
     self.batchBytesMax = batchBytesMax
@@ -19,7 +19,7 @@ public struct BatchLimits: Sendable {
     self.openCompressed = openCompressed
   }
 
-  var opensCompressed: Bool { requireKey || openCompressed }
+  var opensCompressed: Bool { @_noLocks get { requireKey || openCompressed } }
 }
 
 /// A batch that has passed `validateBatch`.
@@ -34,11 +34,16 @@ public struct ValidBatch: Equatable, Sendable {
   public var decodedLength: Int
   /// Publisher sequence of the first event.
   public var publisherSequence: UInt64
+  public var codec: Codec
+  /// Its records have not been looked at and must be: decode it before it is passed on.
+  public var needsOpening: Bool
 
   /// What the batch costs in credit and lag.
-  public var charge: Int { Batch.charge(count: count, decodedLength: decodedLength) }
+  public var charge: Int {
+    @_noLocks get { Batch.charge(count: count, decodedLength: decodedLength) }
+  }
   /// What the publisher's next batch must start with.
-  public var nextPublisherSequence: UInt64 { publisherSequence &+ UInt64(count) }
+  public var nextPublisherSequence: UInt64 { @_noLocks get { publisherSequence &+ UInt64(count) } }
 }
 
 /// Checks a batch as a broker must: its length and padding, count, codec, decoded size, checksum,
@@ -56,6 +61,21 @@ public func validateBatch(
   _ bytes: UnsafeRawBufferPointer, limits: BatchLimits, expectedPublisherSequence: UInt64 = 0,
   codecs: Codecs? = nil
 ) throws(WireError) -> ValidBatch {
+  let valid = try unsafe validateClosedBatch(
+    bytes, limits: limits, expectedPublisherSequence: expectedPublisherSequence)
+  if valid.needsOpening {
+    guard let codecs else { preconditionFailure("opening batches needs codecs") }
+    try unsafe codecs.checkCompressed(bytes.baseAddress!, valid, requireKey: limits.requireKey)
+  }
+  return valid
+}
+
+/// The same checks, but that the records of a compressed batch which the limits say to open are
+/// not looked at: `needsOpening` of the result is true for it. It does not allocate.
+@unsafe
+@_noLocks public func validateClosedBatch(
+  _ bytes: UnsafeRawBufferPointer, limits: BatchLimits, expectedPublisherSequence: UInt64 = 0
+) throws(WireError) -> ValidBatch {
   guard bytes.count >= BatchField.size, let base = bytes.baseAddress else {
     throw WireError(.malformedBatch, need: BatchField.size, have: bytes.count)
   }
@@ -65,8 +85,11 @@ public func validateBatch(
     throw WireError(
       .malformedBatch, offset: BatchField.length, need: length, have: bytes.count)
   }
-  for at in length..<padded where unsafe base.loadUInt8(at) != 0 {
-    throw WireError(.malformedBatch, offset: at, have: unsafe Int(base.loadUInt8(at)))
+  var at = length
+  while at < padded {
+    let byte = unsafe base.loadUInt8(at)
+    guard byte == 0 else { throw WireError(.malformedBatch, offset: at, have: Int(byte)) }
+    at += 1
   }
 
   let count = unsafe Int(Batch.count(base))
@@ -81,6 +104,7 @@ public func validateBatch(
   guard let codec = Codec(rawValue: codecRaw), limits.codecs.contains(codec) else {
     throw WireError(.codecNotNegotiated, offset: BatchField.codec, have: Int(codecRaw))
   }
+  let isCompressed = codecRaw != Codec.noneRaw
 
   guard decodedLength <= limits.batchBytesMax else {
     throw WireError(
@@ -90,7 +114,7 @@ public func validateBatch(
   // Compressed bytes are fewer than the decoded ones, so that a batch never takes more memory
   // than it is charged for.
   let stored = length - BatchField.size
-  guard codec == .none ? stored == decodedLength : stored < decodedLength else {
+  guard isCompressed ? stored < decodedLength : stored == decodedLength else {
     throw WireError(
       .malformedBatch, offset: BatchField.decodedLength, need: stored, have: decodedLength)
   }
@@ -114,29 +138,35 @@ public func validateBatch(
       have: Int(truncatingIfNeeded: sequence))
   }
 
-  let valid = ValidBatch(
-    length: length, paddedLength: padded, count: count, decodedLength: decodedLength,
-    publisherSequence: sequence)
-  if codec == .none {
+  if !isCompressed {
     let records = unsafe UnsafeRawBufferPointer(
       start: base + BatchField.size, count: decodedLength)
     try unsafe checkRecords(records, count: count, requireKey: limits.requireKey)
-  } else if limits.opensCompressed {
-    guard let codecs else { preconditionFailure("opening batches needs codecs") }
-    try unsafe codecs.checkCompressed(base, valid, codec, requireKey: limits.requireKey)
   }
-  return valid
+  return ValidBatch(
+    length: length, paddedLength: padded, count: count, decodedLength: decodedLength,
+    publisherSequence: sequence, codec: codec,
+    needsOpening: isCompressed && limits.opensCompressed)
 }
 
 extension CodecSet {
   /// Whether a batch with the codec may be sent.
   @inline(__always)
-  public func contains(_ codec: Codec) -> Bool {
-    codec == .none || rawValue & (1 << UInt32(codec.rawValue)) != 0
+  @_noLocks public func contains(_ codec: Codec) -> Bool {
+    switch codec {
+    case .none: true
+    case .lz4: has(.lz4)
+    case .zstd: has(.zstd)
+    }
   }
 
   /// The set of one codec; `none` is in every set.
   public init(_ codec: Codec) {
     self.init(rawValue: codec == .none ? 0 : 1 << UInt32(codec.rawValue))
   }
+}
+
+extension Codec {
+  /// The number of `none`, which a comparison of optional codecs would take for nil.
+  static var noneRaw: UInt8 { @_noLocks get { 0 } }
 }

@@ -2,12 +2,12 @@ internal import CChecksum
 
 /// CRC32C of the bytes, as batches carry it.
 @unsafe
-public func crc32c(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+@_noLocks public func crc32c(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
   unsafe cchecksum_crc32c(bytes.baseAddress, bytes.count)
 }
 
 /// The same without the processor's instruction; for tests.
 @unsafe
-package func crc32cPortable(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+@_noLocks package func crc32cPortable(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
   unsafe cchecksum_crc32c_portable(bytes.baseAddress, bytes.count)
 }

@@ -1,13 +1,13 @@
 /// The sixteen bytes before every body.
 public struct FrameHeader: Equatable, Sendable {
   /// Bytes of the header on the wire.
-  public static var size: Int { 16 }
+  public static var size: Int { @_noLocks get { 16 } }
   /// Bytes of the length field, which `length` does not count.
-  public static var lengthBytes: Int { 4 }
+  public static var lengthBytes: Int { @_noLocks get { 4 } }
   /// The least that `length` can be: the rest of the header.
-  public static var lengthMin: UInt32 { 12 }
+  public static var lengthMin: UInt32 { @_noLocks get { 12 } }
   /// A receiver that does not know the frame's type skips it.
-  public static var ignorable: UInt8 { 1 }
+  public static var ignorable: UInt8 { @_noLocks get { 1 } }
 
   /// Bytes of the frame after the length field.
   public var length: UInt32
@@ -19,7 +19,9 @@ public struct FrameHeader: Equatable, Sendable {
   /// The request that the frame makes or answers, or 0.
   public var correlation: UInt32
 
-  public init(length: UInt32, typeRaw: UInt8, flags: UInt8 = 0, ref: UInt32, correlation: UInt32) {
+  @_noLocks public init(
+    length: UInt32, typeRaw: UInt8, flags: UInt8 = 0, ref: UInt32, correlation: UInt32
+  ) {
     self.length = length
     self.typeRaw = typeRaw
     self.flags = flags
@@ -28,19 +30,19 @@ public struct FrameHeader: Equatable, Sendable {
   }
 
   /// Nil where this module does not know the type.
-  public var type: FrameType? { FrameType(rawValue: typeRaw) }
+  public var type: FrameType? { @_noLocks get { FrameType(rawValue: typeRaw) } }
 
-  public var isIgnorable: Bool { flags & Self.ignorable != 0 }
+  public var isIgnorable: Bool { @_noLocks get { flags & Self.ignorable != 0 } }
 
   /// Bytes of the whole frame.
-  public var frameBytes: Int { Int(length) + Self.lengthBytes }
+  public var frameBytes: Int { @_noLocks get { Int(length) + Self.lengthBytes } }
 
   /// Bytes of the body; `length` must be at least `lengthMin`.
-  public var bodyCount: Int { Int(length) - Int(Self.lengthMin) }
+  public var bodyCount: Int { @_noLocks get { Int(length) - Int(Self.lengthMin) } }
 
   /// Reads sixteen bytes.
   @unsafe @inline(__always)
-  public init(load pointer: UnsafeRawPointer) {
+  @_noLocks public init(load pointer: UnsafeRawPointer) {
     unsafe self.init(
       length: pointer.loadUInt32(0), typeRaw: pointer.loadUInt8(4), flags: pointer.loadUInt8(5),
       ref: pointer.loadUInt32(8), correlation: pointer.loadUInt32(12))
@@ -48,7 +50,7 @@ public struct FrameHeader: Equatable, Sendable {
 
   /// Writes sixteen bytes.
   @unsafe @inline(__always)
-  public func store(to pointer: UnsafeMutableRawPointer) {
+  @_noLocks public func store(to pointer: UnsafeMutableRawPointer) {
     unsafe pointer.store(length, at: 0)
     unsafe pointer.store(typeRaw, at: 4)
     unsafe pointer.store(flags, at: 5)
@@ -65,10 +67,10 @@ public struct FrameView: Equatable, Sendable {
   /// Where the frame starts in the buffer.
   public var offset: Int
 
-  public var bodyOffset: Int { offset + FrameHeader.size }
-  public var bodyCount: Int { header.bodyCount }
+  public var bodyOffset: Int { @_noLocks get { offset + FrameHeader.size } }
+  public var bodyCount: Int { @_noLocks get { header.bodyCount } }
   /// Where the next frame starts.
-  public var end: Int { offset + header.frameBytes }
+  public var end: Int { @_noLocks get { offset + header.frameBytes } }
 }
 
 /// The frame that starts at `offset`, or nil where more bytes are needed to see it whole.
@@ -82,7 +84,7 @@ public struct FrameView: Equatable, Sendable {
 ///   - lengthMax: the limit in force, in the terms of the header's `length`.
 /// - Throws: `frameTooShort` or `frameTooLarge`.
 @unsafe
-public func nextFrame(
+@_noLocks public func nextFrame(
   in bytes: UnsafeRawBufferPointer, at offset: Int, lengthMax: UInt32
 ) throws(WireError) -> FrameView? {
   precondition(offset >= 0 && offset <= bytes.count)
@@ -103,7 +105,7 @@ public func nextFrame(
 /// How many bytes from `offset` on make the frame there whole: 4 while its length is not known.
 /// For a receiver that must decide how much room to keep.
 @unsafe
-public func frameBytesNeeded(in bytes: UnsafeRawBufferPointer, at offset: Int) -> Int {
+@_noLocks public func frameBytesNeeded(in bytes: UnsafeRawBufferPointer, at offset: Int) -> Int {
   precondition(offset >= 0 && offset <= bytes.count)
   guard bytes.count - offset >= FrameHeader.lengthBytes, let base = bytes.baseAddress else {
     return FrameHeader.lengthBytes

@@ -12,7 +12,7 @@ public struct FrameReader {
 
   /// - Parameter bytes: the receiver's buffer, in which `frame` was found.
   @unsafe @inline(__always)
-  public init(_ frame: FrameView, in bytes: UnsafeRawBufferPointer) {
+  @_noLocks public init(_ frame: FrameView, in bytes: UnsafeRawBufferPointer) {
     precondition(frame.offset >= 0 && frame.end <= bytes.count && frame.bodyCount >= 0)
     unsafe base = bytes.baseAddress! + frame.offset
     end = frame.header.frameBytes
@@ -21,7 +21,7 @@ public struct FrameReader {
 
   /// Takes the next `count` bytes and returns where they start.
   @inline(__always)
-  public mutating func take(_ count: Int) throws(WireError) -> Int {
+  @_noLocks public mutating func take(_ count: Int) throws(WireError) -> Int {
     guard count <= end - position else {
       throw WireError(.malformedFrame, offset: position, need: count, have: end - position)
     }
@@ -31,31 +31,31 @@ public struct FrameReader {
   }
 
   @inline(__always)
-  public func loadUInt8(_ at: Int) -> UInt8 {
+  @_noLocks public func loadUInt8(_ at: Int) -> UInt8 {
     precondition(at >= 0 && at + 1 <= end)
     return unsafe base.loadUInt8(at)
   }
 
   @inline(__always)
-  public func loadUInt16(_ at: Int) -> UInt16 {
+  @_noLocks public func loadUInt16(_ at: Int) -> UInt16 {
     precondition(at >= 0 && at + 2 <= end)
     return unsafe base.loadUInt16(at)
   }
 
   @inline(__always)
-  public func loadUInt32(_ at: Int) -> UInt32 {
+  @_noLocks public func loadUInt32(_ at: Int) -> UInt32 {
     precondition(at >= 0 && at + 4 <= end)
     return unsafe base.loadUInt32(at)
   }
 
   @inline(__always)
-  public func loadUInt64(_ at: Int) -> UInt64 {
+  @_noLocks public func loadUInt64(_ at: Int) -> UInt64 {
     precondition(at >= 0 && at + 8 <= end)
     return unsafe base.loadUInt64(at)
   }
 
   /// A byte that must be 0 or 1.
-  public func loadBool(_ at: Int) throws(WireError) -> Bool {
+  @_noLocks public func loadBool(_ at: Int) throws(WireError) -> Bool {
     let byte = loadUInt8(at)
     guard byte <= 1 else {
       throw WireError(.malformedFrame, offset: at, need: 1, have: Int(byte))
@@ -80,14 +80,14 @@ public struct FrameReader {
 
   /// Everything that is left, as offsets from the start of the frame.
   @inline(__always)
-  public mutating func takeRest() -> Range<Int> {
+  @_noLocks public mutating func takeRest() -> Range<Int> {
     let rest = position..<end
     position = end
     return rest
   }
 
   /// A run of bytes must be exactly `count` entries of a size.
-  func expect(_ range: Range<Int>, _ count: Int, of size: Int) throws(WireError) {
+  @_noLocks func expect(_ range: Range<Int>, _ count: Int, of size: Int) throws(WireError) {
     guard range.count == count * size else {
       throw WireError(
         .malformedFrame, offset: range.lowerBound, need: count * size, have: range.count)
@@ -96,7 +96,7 @@ public struct FrameReader {
 
   /// Nothing may be left over.
   @inline(__always)
-  public func finish() throws(WireError) {
+  @_noLocks public func finish() throws(WireError) {
     guard position == end else {
       throw WireError(.malformedFrame, offset: position, need: 0, have: end - position)
     }

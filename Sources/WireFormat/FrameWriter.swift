@@ -114,7 +114,8 @@ public struct FrameWriter: ~Copyable {
   @inline(__always)
   public mutating func append<Number: FixedWidthInteger & BitwiseCopyable>(_ number: Number) {
     guard reserve(MemoryLayout<Number>.size), let base = unsafe base else { return }
-    unsafe base.store(number, at: count)
+    unsafe base.storeBytes(
+      of: number.littleEndian, toByteOffset: count, as: Number.self)
     count += MemoryLayout<Number>.size
   }
 

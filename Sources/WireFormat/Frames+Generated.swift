@@ -3,62 +3,62 @@
 /// What the two sides of a connection must agree on before anything else.
 public enum ProtocolVersion {
   /// The highest version that this module speaks.
-  public static var version: UInt16 { 1 }
+  public static var version: UInt16 { @_noLocks get { 1 } }
   /// The lowest version that this module speaks.
-  public static var versionMin: UInt16 { 1 }
+  public static var versionMin: UInt16 { @_noLocks get { 1 } }
   /// The first four bytes of a HELLO's body.
-  public static var magic: UInt32 { 0x4E4F_4C47 }
+  public static var magic: UInt32 { @_noLocks get { 0x4E4F_4C47 } }
   /// TCP port of a broker that is not told one.
-  public static var defaultPort: UInt16 { 4747 }
+  public static var defaultPort: UInt16 { @_noLocks get { 4747 } }
 }
 
 /// Numbers that bound what a peer may send; the reason stands beside each.
 public enum WireLimits {
   /// A stranger gets no more of the broker's memory than a HELLO with a long name needs. In bytes.
-  public static var frameLengthMaxBeforeWelcome: Int { 8192 }
+  public static var frameLengthMaxBeforeWelcome: Int { @_noLocks get { 8192 } }
   /// Default largest frame: a few batches of the default largest size, and a bound for a session
   /// that sends half a frame. In bytes.
-  public static var frameLengthMax: Int { 262_144 }
+  public static var frameLengthMax: Int { @_noLocks get { 262_144 } }
   /// Default largest decoded size of a batch's records. In bytes.
-  public static var batchBytesMax: Int { 65_536 }
+  public static var batchBytesMax: Int { @_noLocks get { 65_536 } }
   /// The most that an operator may raise batchBytesMax to. In bytes.
-  public static var batchBytesCeiling: Int { 1_048_576 }
+  public static var batchBytesCeiling: Int { @_noLocks get { 1_048_576 } }
   /// A DELIVER frame grows to about this size where batches allow, so that a control frame never
   /// waits for more. In bytes.
-  public static var deliverTargetBytes: Int { 16_384 }
+  public static var deliverTargetBytes: Int { @_noLocks get { 16_384 } }
   /// Charged for each event beside its decoded bytes: what a receiver spends on an event of no
   /// size.
-  public static var eventCharge: Int { 32 }
+  public static var eventCharge: Int { @_noLocks get { 32 } }
   /// Longest name or pattern. In bytes.
-  public static var topicNameBytesMax: Int { 255 }
+  public static var topicNameBytesMax: Int { @_noLocks get { 255 } }
   /// Most tokens of a name or pattern; matching cost is bounded by it.
-  public static var topicTokensMax: Int { 32 }
+  public static var topicTokensMax: Int { @_noLocks get { 32 } }
   /// Longest key. In bytes.
-  public static var keyBytesMax: Int { 1024 }
+  public static var keyBytesMax: Int { @_noLocks get { 1024 } }
   /// Most headers of an event.
-  public static var headersMax: Int { 64 }
+  public static var headersMax: Int { @_noLocks get { 64 } }
   /// Longest name of a header. In bytes.
-  public static var headerNameBytesMax: Int { 128 }
+  public static var headerNameBytesMax: Int { @_noLocks get { 128 } }
   /// Longest client name. In bytes.
-  public static var clientNameBytesMax: Int { 64 }
+  public static var clientNameBytesMax: Int { @_noLocks get { 64 } }
   /// Longest text of CLOSE and ERROR. In bytes.
-  public static var textBytesMax: Int { 256 }
+  public static var textBytesMax: Int { @_noLocks get { 256 } }
   /// Largest piece of counters in one answer. In bytes.
-  public static var statsPageBytesMax: Int { 65_536 }
+  public static var statsPageBytesMax: Int { @_noLocks get { 65_536 } }
   /// Default subscriptions of one session.
-  public static var subscriptionsPerSessionMax: Int { 1024 }
+  public static var subscriptionsPerSessionMax: Int { @_noLocks get { 1024 } }
   /// Default publishers of one session.
-  public static var publishersPerSessionMax: Int { 1024 }
+  public static var publishersPerSessionMax: Int { @_noLocks get { 1024 } }
   /// Default heartbeat interval. In milliseconds.
-  public static var heartbeatMs: Int { 15_000 }
+  public static var heartbeatMs: Int { @_noLocks get { 15_000 } }
   /// Shortest heartbeat interval a client may ask for. In milliseconds.
-  public static var heartbeatMsMin: Int { 1000 }
+  public static var heartbeatMsMin: Int { @_noLocks get { 1000 } }
   /// Longest heartbeat interval a client may ask for. In milliseconds.
-  public static var heartbeatMsMax: Int { 300_000 }
+  public static var heartbeatMsMax: Int { @_noLocks get { 300_000 } }
   /// How long a stranger may take to say HELLO. In milliseconds.
-  public static var handshakeTimeoutMs: Int { 5000 }
+  public static var handshakeTimeoutMs: Int { @_noLocks get { 5000 } }
   /// Largest weight of a subscription.
-  public static var weightMax: Int { 16 }
+  public static var weightMax: Int { @_noLocks get { 16 } }
 }
 
 /// Which frame; the fifth byte of every frame.
@@ -116,6 +116,37 @@ public enum FrameType: UInt8, CaseIterable, Sendable {
   case stats = 0x31
   /// A piece of the counters.
   case statsPage = 0x32
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0x01: self = .hello
+    case 0x02: self = .welcome
+    case 0x03: self = .ping
+    case 0x04: self = .pong
+    case 0x05: self = .close
+    case 0x06: self = .error
+    case 0x10: self = .openTopic
+    case 0x11: self = .topic
+    case 0x12: self = .publish
+    case 0x13: self = .ack
+    case 0x14: self = .publishCredit
+    case 0x15: self = .closeTopic
+    case 0x16: self = .topicClosed
+    case 0x20: self = .subscribe
+    case 0x21: self = .subscribed
+    case 0x22: self = .unsubscribe
+    case 0x23: self = .unsubscribed
+    case 0x24: self = .credit
+    case 0x25: self = .deliver
+    case 0x26: self = .gap
+    case 0x27: self = .topicInfo
+    case 0x30: self = .reply
+    case 0x31: self = .stats
+    case 0x32: self = .statsPage
+    default: return nil
+    }
+  }
 }
 
 /// Who may send a frame.
@@ -126,24 +157,28 @@ public enum FrameSender: UInt8, Sendable {
 extension FrameType {
   /// Who may send it; the other side's is `wrongDirection`.
   public var sender: FrameSender {
-    switch self {
-    case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats:
-      .client
-    case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
-      .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
-      .broker
-    case .ping, .pong, .close, .reply:
-      .both
+    @_noLocks get {
+      switch self {
+      case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats:
+        .client
+      case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
+        .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
+        .broker
+      case .ping, .pong, .close, .reply:
+        .both
+      }
     }
   }
 
   /// Whether it may come before WELCOME.
   public var isAllowedBeforeWelcome: Bool {
-    switch self {
-    case .hello, .close:
-      true
-    default:
-      false
+    @_noLocks get {
+      switch self {
+      case .hello, .close:
+        true
+      default:
+        false
+      }
     }
   }
 
@@ -187,6 +222,16 @@ public enum Codec: UInt8, CaseIterable, Sendable {
   /// One Zstandard frame.
   case zstd = 2
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .none
+    case 1: self = .lz4
+    case 2: self = .zstd
+    default: return nil
+    }
+  }
+
   /// The name as the protocol writes it.
   public var name: StaticString {
     switch self {
@@ -209,6 +254,18 @@ public enum Policy: UInt8, CaseIterable, Sendable {
   case sample = 3
   /// Beyond its lag bounds the session ends with slowSubscriber.
   case disconnect = 4
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .lossless
+    case 1: self = .dropOldest
+    case 2: self = .latest
+    case 3: self = .sample
+    case 4: self = .disconnect
+    default: return nil
+    }
+  }
 
   /// The name as the protocol writes it.
   public var name: StaticString {
@@ -235,6 +292,17 @@ public enum Start: UInt8, CaseIterable, Sendable {
   /// Unix epoch.
   case time = 3
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .latest
+    case 1: self = .earliest
+    case 2: self = .sequence
+    case 3: self = .time
+    default: return nil
+    }
+  }
+
   /// The name as the protocol writes it.
   public var name: StaticString {
     switch self {
@@ -255,6 +323,16 @@ public enum OpenMode: UInt8, CaseIterable, Sendable {
   /// Only create; else topicExists.
   case mustCreate = 2
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .openOrCreate
+    case 1: self = .mustExist
+    case 2: self = .mustCreate
+    default: return nil
+    }
+  }
+
   /// The name as the protocol writes it.
   public var name: StaticString {
     switch self {
@@ -273,6 +351,16 @@ public enum AckLevel: UInt8, CaseIterable, Sendable {
   case accepted = 1
   /// Reserved: the events are on stable storage. Answered with notSupported in this version.
   case persisted = 2
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .none
+    case 1: self = .accepted
+    case 2: self = .persisted
+    default: return nil
+    }
+  }
 
   /// The name as the protocol writes it.
   public var name: StaticString {
@@ -304,6 +392,21 @@ public enum GapCause: UInt8, CaseIterable, Sendable {
   /// is 0.
   case newEpoch = 7
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .several
+    case 1: self = .ringOverrun
+    case 2: self = .dropOldest
+    case 3: self = .expired
+    case 4: self = .blockTimeout
+    case 5: self = .corrupt
+    case 6: self = .notRetained
+    case 7: self = .newEpoch
+    default: return nil
+    }
+  }
+
   /// The name as the protocol writes it.
   public var name: StaticString {
     switch self {
@@ -323,46 +426,61 @@ public enum GapCause: UInt8, CaseIterable, Sendable {
 public struct TopicOptions: OptionSet, Sendable {
   public var rawValue: UInt8
 
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  @_noLocks public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Whether all of these are set. What `contains` says, without generic code.
+  @_noLocks public func has(_ flags: TopicOptions) -> Bool {
+    rawValue & flags.rawValue == flags.rawValue
+  }
 
   /// Every event of the topic must have a key.
-  public static var keyed: TopicOptions { TopicOptions(rawValue: 1) }
+  public static var keyed: TopicOptions { @_noLocks get { TopicOptions(rawValue: 1) } }
   /// Publishers need credit and wait for the topic's lossless subscriptions.
-  public static var block: TopicOptions { TopicOptions(rawValue: 2) }
+  public static var block: TopicOptions { @_noLocks get { TopicOptions(rawValue: 2) } }
   /// Every flag that is defined; other bits are not.
-  public static var all: TopicOptions { TopicOptions(rawValue: 3) }
+  public static var all: TopicOptions { @_noLocks get { TopicOptions(rawValue: 3) } }
 }
 
 /// A set of codecs: bit n stands for the codec numbered n. Bit 0 (none) is always understood.
 public struct CodecSet: OptionSet, Sendable {
   public var rawValue: UInt32
 
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  @_noLocks public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Whether all of these are set. What `contains` says, without generic code.
+  @_noLocks public func has(_ flags: CodecSet) -> Bool {
+    rawValue & flags.rawValue == flags.rawValue
+  }
 
   /// LZ4 blocks.
-  public static var lz4: CodecSet { CodecSet(rawValue: 2) }
+  public static var lz4: CodecSet { @_noLocks get { CodecSet(rawValue: 2) } }
   /// Zstandard frames.
-  public static var zstd: CodecSet { CodecSet(rawValue: 4) }
+  public static var zstd: CodecSet { @_noLocks get { CodecSet(rawValue: 4) } }
   /// Every flag that is defined; other bits are not.
-  public static var all: CodecSet { CodecSet(rawValue: 6) }
+  public static var all: CodecSet { @_noLocks get { CodecSet(rawValue: 6) } }
 }
 
 /// The top byte of a record's first word.
 public struct RecordFlags: OptionSet, Sendable {
   public var rawValue: UInt8
 
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  @_noLocks public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Whether all of these are set. What `contains` says, without generic code.
+  @_noLocks public func has(_ flags: RecordFlags) -> Bool {
+    rawValue & flags.rawValue == flags.rawValue
+  }
 
   /// The record has a key.
-  public static var key: RecordFlags { RecordFlags(rawValue: 1) }
+  public static var key: RecordFlags { @_noLocks get { RecordFlags(rawValue: 1) } }
   /// The record has headers.
-  public static var headers: RecordFlags { RecordFlags(rawValue: 2) }
+  public static var headers: RecordFlags { @_noLocks get { RecordFlags(rawValue: 2) } }
   /// The record has a reply address.
-  public static var replyTo: RecordFlags { RecordFlags(rawValue: 4) }
+  public static var replyTo: RecordFlags { @_noLocks get { RecordFlags(rawValue: 4) } }
   /// The record deletes its key; its payload is empty.
-  public static var tombstone: RecordFlags { RecordFlags(rawValue: 8) }
+  public static var tombstone: RecordFlags { @_noLocks get { RecordFlags(rawValue: 8) } }
   /// Every flag that is defined; other bits are not.
-  public static var all: RecordFlags { RecordFlags(rawValue: 15) }
+  public static var all: RecordFlags { @_noLocks get { RecordFlags(rawValue: 15) } }
 }
 
 /// Why a session ended.
@@ -428,15 +546,54 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
   /// The client broke a rule that has no name of its own; the text says which.
   case protocolViolation = 30
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt16) {
+    switch rawValue {
+    case 1: self = .clientClosed
+    case 2: self = .disconnected
+    case 3: self = .connectionReset
+    case 4: self = .draining
+    case 5: self = .handshakeTimeout
+    case 6: self = .heartbeatTimeout
+    case 7: self = .badMagic
+    case 8: self = .unsupportedVersion
+    case 9: self = .handshakeRequired
+    case 10: self = .duplicateHello
+    case 11: self = .frameTooLarge
+    case 12: self = .frameTooShort
+    case 13: self = .malformedFrame
+    case 14: self = .unknownFrame
+    case 15: self = .wrongDirection
+    case 16: self = .malformedBatch
+    case 17: self = .checksumMismatch
+    case 18: self = .batchTooLarge
+    case 19: self = .codecNotNegotiated
+    case 20: self = .unknownPublisher
+    case 21: self = .publisherSequence
+    case 22: self = .publishCreditExceeded
+    case 23: self = .keyRequired
+    case 24: self = .inputMemory
+    case 25: self = .outputMemory
+    case 26: self = .controlOverflow
+    case 27: self = .slowSubscriber
+    case 28: self = .tooManyConnections
+    case 29: self = .cursorMemory
+    case 30: self = .protocolViolation
+    default: return nil
+    }
+  }
+
   /// Whether the same attempt may succeed later.
   public var retryable: Bool {
-    switch self {
-    case .clientClosed, .disconnected, .connectionReset, .draining, .handshakeTimeout,
-      .heartbeatTimeout, .inputMemory, .outputMemory, .controlOverflow, .slowSubscriber,
-      .tooManyConnections, .cursorMemory:
-      true
-    default:
-      false
+    @_noLocks get {
+      switch self {
+      case .clientClosed, .disconnected, .connectionReset, .draining, .handshakeTimeout,
+        .heartbeatTimeout, .inputMemory, .outputMemory, .controlOverflow, .slowSubscriber,
+        .tooManyConnections, .cursorMemory:
+        true
+      default:
+        false
+      }
     }
   }
 
@@ -547,14 +704,37 @@ public enum ErrorCode: UInt16, CaseIterable, Sendable {
   /// The broker is draining.
   case shuttingDown = 113
 
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt16) {
+    switch rawValue {
+    case 100: self = .invalidTopicName
+    case 101: self = .invalidPattern
+    case 102: self = .topicNotFound
+    case 103: self = .topicExists
+    case 104: self = .invalidOption
+    case 105: self = .notSupported
+    case 106: self = .tooManyTopics
+    case 107: self = .tooManySubscriptions
+    case 108: self = .tooManyPublishers
+    case 109: self = .duplicateRef
+    case 110: self = .unknownRef
+    case 111: self = .noReceiver
+    case 112: self = .memoryExhausted
+    case 113: self = .shuttingDown
+    default: return nil
+    }
+  }
+
   /// Whether the same attempt may succeed later.
   public var retryable: Bool {
-    switch self {
-    case .topicNotFound, .tooManyTopics, .tooManySubscriptions, .tooManyPublishers,
-      .memoryExhausted, .shuttingDown:
-      true
-    default:
-      false
+    @_noLocks get {
+      switch self {
+      case .topicNotFound, .tooManyTopics, .tooManySubscriptions, .tooManyPublishers,
+        .memoryExhausted, .shuttingDown:
+        true
+      default:
+        false
+      }
     }
   }
 
@@ -603,40 +783,40 @@ public enum ErrorCode: UInt16, CaseIterable, Sendable {
 /// a publisher sends them as 0. Offsets from its start.
 public enum BatchField {
   /// Bytes of the header.
-  public static var size: Int { 72 }
+  public static var size: Int { @_noLocks get { 72 } }
   /// Where the bytes that the checksum covers begin.
-  public static var checksumFrom: Int { 40 }
+  public static var checksumFrom: Int { @_noLocks get { 40 } }
   /// Bytes of the batch with this header, without padding.
-  public static var length: Int { 0 }
+  public static var length: Int { @_noLocks get { 0 } }
   /// CRC32C of the bytes from 40 to length.
-  public static var crc32c: Int { 4 }
+  public static var crc32c: Int { @_noLocks get { 4 } }
   /// Topic sequence of the first event.
-  public static var sequence: Int { 8 }
+  public static var sequence: Int { @_noLocks get { 8 } }
   /// When the broker accepted the batch. In nanoseconds since the Unix epoch.
-  public static var time: Int { 16 }
+  public static var time: Int { @_noLocks get { 16 } }
   /// Charged bytes of all events of the topic before this batch. In charged bytes.
-  public static var bytesBefore: Int { 24 }
+  public static var bytesBefore: Int { @_noLocks get { 24 } }
   /// The topic's id.
-  public static var topic: Int { 32 }
+  public static var topic: Int { @_noLocks get { 32 } }
   /// Number of events, 1 or more.
-  public static var count: Int { 40 }
+  public static var count: Int { @_noLocks get { 40 } }
   /// Size of the records when decoded. In bytes.
-  public static var decodedLength: Int { 44 }
+  public static var decodedLength: Int { @_noLocks get { 44 } }
   /// Codec.
-  public static var codec: Int { 48 }
+  public static var codec: Int { @_noLocks get { 48 } }
   /// Time to live from the broker's time; 0 for none. In milliseconds.
-  public static var ttlMs: Int { 52 }
+  public static var ttlMs: Int { @_noLocks get { 52 } }
   /// The publisher's clock when the first event was published. In nanoseconds since the Unix epoch.
-  public static var publishTime: Int { 56 }
+  public static var publishTime: Int { @_noLocks get { 56 } }
   /// The publisher's own number of the first event: 1 or more for its first, then without a gap.
-  public static var publisherSequence: Int { 64 }
+  public static var publisherSequence: Int { @_noLocks get { 64 } }
 }
 
 /// HELLO: The first frame of a client.
 public struct Hello: Equatable, Sendable {
-  public static var type: FrameType { .hello }
+  public static var type: FrameType { @_noLocks get { .hello } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 40 }
+  public static var prefixSize: Int { @_noLocks get { 40 } }
 
   /// The protocol's magic number, the bytes G L O N.
   public var magic: UInt32
@@ -703,9 +883,9 @@ public struct Hello: Equatable, Sendable {
 
 /// WELCOME: The broker's answer to HELLO; the session is open.
 public struct Welcome: Equatable, Sendable {
-  public static var type: FrameType { .welcome }
+  public static var type: FrameType { @_noLocks get { .welcome } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 80 }
+  public static var prefixSize: Int { @_noLocks get { 80 } }
 
   /// Protocol version of this session.
   public var version: UInt16
@@ -799,19 +979,19 @@ public struct Welcome: Equatable, Sendable {
 
 /// PING: Are you there? Answered with PONG at once.
 public struct Ping: Equatable, Sendable {
-  public static var type: FrameType { .ping }
+  public static var type: FrameType { @_noLocks get { .ping } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 24 }
+  public static var prefixSize: Int { @_noLocks get { 24 } }
 
   /// The sender's own clock, any origin. In nanoseconds.
   public var time: UInt64
 
-  public init(time: UInt64) {
+  @_noLocks public init(time: UInt64) {
     self.time = time
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(8)
     time = reader.loadUInt64(at)
     try reader.finish()
@@ -824,24 +1004,35 @@ public struct Ping: Equatable, Sendable {
     writer.beginFrame(Self.type, ref: ref, correlation: correlation)
     writer.append(time)
     return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 20, typeRaw: 0x03, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(time, at: 16)
   }
 }
 
 /// PONG: The answer to PING.
 public struct Pong: Equatable, Sendable {
-  public static var type: FrameType { .pong }
+  public static var type: FrameType { @_noLocks get { .pong } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 24 }
+  public static var prefixSize: Int { @_noLocks get { 24 } }
 
   /// The time of the PING, unchanged. In nanoseconds.
   public var time: UInt64
 
-  public init(time: UInt64) {
+  @_noLocks public init(time: UInt64) {
     self.time = time
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(8)
     time = reader.loadUInt64(at)
     try reader.finish()
@@ -855,13 +1046,24 @@ public struct Pong: Equatable, Sendable {
     writer.append(time)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 20, typeRaw: 0x04, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(time, at: 16)
+  }
 }
 
 /// CLOSE: The last frame of a session. The sender closes its side after it.
 public struct Close: Equatable, Sendable {
-  public static var type: FrameType { .close }
+  public static var type: FrameType { @_noLocks get { .close } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 28 }
+  public static var prefixSize: Int { @_noLocks get { 28 } }
 
   /// A close reason.
   public var reasonRaw: UInt16
@@ -875,7 +1077,7 @@ public struct Close: Equatable, Sendable {
   public var text: String
 
   /// Nil where the number that was received is not defined.
-  public var reason: CloseReason? { CloseReason(rawValue: reasonRaw) }
+  public var reason: CloseReason? { @_noLocks get { CloseReason(rawValue: reasonRaw) } }
 
   public init(
     reason: CloseReason, retryable: Bool, retryAfterMs: UInt32 = 0, spreadMs: UInt32 = 0,
@@ -916,9 +1118,9 @@ public struct Close: Equatable, Sendable {
 
 /// ERROR: A request was refused. The session goes on.
 public struct ErrorFrame: Equatable, Sendable {
-  public static var type: FrameType { .error }
+  public static var type: FrameType { @_noLocks get { .error } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 20 }
+  public static var prefixSize: Int { @_noLocks get { 20 } }
 
   /// An error code.
   public var codeRaw: UInt16
@@ -928,7 +1130,7 @@ public struct ErrorFrame: Equatable, Sendable {
   public var text: String
 
   /// Nil where the number that was received is not defined.
-  public var code: ErrorCode? { ErrorCode(rawValue: codeRaw) }
+  public var code: ErrorCode? { @_noLocks get { ErrorCode(rawValue: codeRaw) } }
 
   public init(code: ErrorCode, retryable: Bool, text: String) {
     self.codeRaw = code.rawValue
@@ -958,9 +1160,9 @@ public struct ErrorFrame: Equatable, Sendable {
 
 /// OPEN_TOPIC: Opens a publisher on a topic; ref is the number the client gives it.
 public struct OpenTopic: Equatable, Sendable {
-  public static var type: FrameType { .openTopic }
+  public static var type: FrameType { @_noLocks get { .openTopic } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 48 }
+  public static var prefixSize: Int { @_noLocks get { 48 } }
 
   /// OpenMode.
   public var modeRaw: UInt8
@@ -981,10 +1183,10 @@ public struct OpenTopic: Equatable, Sendable {
   public var topic: String
 
   /// Nil where the number that was received is not defined.
-  public var mode: OpenMode? { OpenMode(rawValue: modeRaw) }
+  public var mode: OpenMode? { @_noLocks get { OpenMode(rawValue: modeRaw) } }
 
   /// Nil where the number that was received is not defined.
-  public var ackLevel: AckLevel? { AckLevel(rawValue: ackLevelRaw) }
+  public var ackLevel: AckLevel? { @_noLocks get { AckLevel(rawValue: ackLevelRaw) } }
 
   public init(
     mode: OpenMode, options: TopicOptions, ackLevel: AckLevel, blockTimeoutMs: UInt32 = 0,
@@ -1033,9 +1235,9 @@ public struct OpenTopic: Equatable, Sendable {
 
 /// TOPIC: The publisher is open.
 public struct Topic: Equatable, Sendable {
-  public static var type: FrameType { .topic }
+  public static var type: FrameType { @_noLocks get { .topic } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 48 }
+  public static var prefixSize: Int { @_noLocks get { 48 } }
 
   /// The topic's id.
   public var topic: UInt32
@@ -1050,7 +1252,7 @@ public struct Topic: Equatable, Sendable {
   /// Sequence that the next event will get.
   public var nextSequence: UInt64
 
-  public init(
+  @_noLocks public init(
     topic: UInt32, options: TopicOptions, created: Bool, epoch: UInt64, firstSequence: UInt64,
     nextSequence: UInt64
   ) {
@@ -1063,7 +1265,7 @@ public struct Topic: Equatable, Sendable {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(32)
     topic = reader.loadUInt32(at)
     options = TopicOptions(rawValue: reader.loadUInt8(at + 4))
@@ -1086,24 +1288,41 @@ public struct Topic: Equatable, Sendable {
     writer.append(nextSequence)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 44, typeRaw: 0x11, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(options.rawValue, at: 20)
+    unsafe memory.store(created ? 1 : 0 as UInt8, at: 21)
+    unsafe memory.store(0 as UInt16, at: 22)
+    unsafe memory.store(epoch, at: 24)
+    unsafe memory.store(firstSequence, at: 32)
+    unsafe memory.store(nextSequence, at: 40)
+  }
 }
 
 /// PUBLISH: A run of one or more batches for the publisher's topic.
 public struct Publish: Equatable, Sendable {
-  public static var type: FrameType { .publish }
+  public static var type: FrameType { @_noLocks get { .publish } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 16 }
+  public static var prefixSize: Int { @_noLocks get { 16 } }
 
   /// Batches, each padded with zero bytes to a multiple of 8. As offsets from the start of the
   /// frame.
   public var batches: Range<Int>
 
-  public init() {
+  @_noLocks public init() {
     self.batches = 0..<0
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     batches = reader.takeRest()
     try reader.finish()
   }
@@ -1125,13 +1344,24 @@ public struct Publish: Equatable, Sendable {
     writer.beginFrame(Self.type, ref: ref, correlation: correlation)
     return writer.endFrame(followedBy: restCount)
   }
+
+  /// Writes `prefixSize` bytes: the frame up to `batches`, with a header that counts `restCount`
+  /// bytes after it. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) {
+    let header = FrameHeader(
+      length: UInt32(12 + restCount), typeRaw: 0x12, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+  }
 }
 
 /// ACK: All events of the publisher up to and with through are accepted. Cumulative.
 public struct Ack: Equatable, Sendable {
-  public static var type: FrameType { .ack }
+  public static var type: FrameType { @_noLocks get { .ack } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 40 }
+  public static var prefixSize: Int { @_noLocks get { 40 } }
 
   /// AckLevel.
   public var levelRaw: UInt8
@@ -1141,16 +1371,16 @@ public struct Ack: Equatable, Sendable {
   public var sequence: UInt64
 
   /// Nil where the number that was received is not defined.
-  public var level: AckLevel? { AckLevel(rawValue: levelRaw) }
+  public var level: AckLevel? { @_noLocks get { AckLevel(rawValue: levelRaw) } }
 
-  public init(level: AckLevel, through: UInt64, sequence: UInt64) {
+  @_noLocks public init(level: AckLevel, through: UInt64, sequence: UInt64) {
     self.levelRaw = level.rawValue
     self.through = through
     self.sequence = sequence
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(24)
     levelRaw = reader.loadUInt8(at)
     through = reader.loadUInt64(at + 8)
@@ -1169,26 +1399,42 @@ public struct Ack: Equatable, Sendable {
     writer.append(sequence)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 36, typeRaw: 0x13, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(levelRaw, at: 16)
+    unsafe memory.store(0 as UInt8, at: 17)
+    unsafe memory.store(0 as UInt16, at: 18)
+    unsafe memory.store(0 as UInt32, at: 20)
+    unsafe memory.store(through, at: 24)
+    unsafe memory.store(sequence, at: 32)
+  }
 }
 
 /// PUBLISH_CREDIT: What the publisher may have sent in all since it was opened.
 public struct PublishCredit: Equatable, Sendable {
-  public static var type: FrameType { .publishCredit }
+  public static var type: FrameType { @_noLocks get { .publishCredit } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 32 }
+  public static var prefixSize: Int { @_noLocks get { 32 } }
 
   /// Events, as a running total that only rises.
   public var eventsTotal: UInt64
   /// Charged bytes, as a running total that only rises. In charged bytes.
   public var bytesTotal: UInt64
 
-  public init(eventsTotal: UInt64, bytesTotal: UInt64) {
+  @_noLocks public init(eventsTotal: UInt64, bytesTotal: UInt64) {
     self.eventsTotal = eventsTotal
     self.bytesTotal = bytesTotal
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(16)
     eventsTotal = reader.loadUInt64(at)
     bytesTotal = reader.loadUInt64(at + 8)
@@ -1202,19 +1448,31 @@ public struct PublishCredit: Equatable, Sendable {
     writer.append(bytesTotal)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 28, typeRaw: 0x14, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(eventsTotal, at: 16)
+    unsafe memory.store(bytesTotal, at: 24)
+  }
 }
 
 /// CLOSE_TOPIC: Closes the publisher. What it published before stays published.
 public struct CloseTopic: Equatable, Sendable {
-  public static var type: FrameType { .closeTopic }
+  public static var type: FrameType { @_noLocks get { .closeTopic } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 16 }
+  public static var prefixSize: Int { @_noLocks get { 16 } }
 
-  public init() {
+  @_noLocks public init() {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     try reader.finish()
   }
 
@@ -1222,21 +1480,31 @@ public struct CloseTopic: Equatable, Sendable {
   public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
     writer.beginFrame(Self.type, ref: ref, correlation: correlation)
     return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 12, typeRaw: 0x15, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
   }
 }
 
 /// TOPIC_CLOSED: The publisher is closed; every event before CLOSE_TOPIC is accepted, and ACKs that
 /// were due have been sent.
 public struct TopicClosed: Equatable, Sendable {
-  public static var type: FrameType { .topicClosed }
+  public static var type: FrameType { @_noLocks get { .topicClosed } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 16 }
+  public static var prefixSize: Int { @_noLocks get { 16 } }
 
-  public init() {
+  @_noLocks public init() {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     try reader.finish()
   }
 
@@ -1245,13 +1513,23 @@ public struct TopicClosed: Equatable, Sendable {
     writer.beginFrame(Self.type, ref: ref, correlation: correlation)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 12, typeRaw: 0x16, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+  }
 }
 
 /// SUBSCRIBE: Opens a subscription; ref is the number the client gives it.
 public struct Subscribe: Equatable, Sendable {
-  public static var type: FrameType { .subscribe }
+  public static var type: FrameType { @_noLocks get { .subscribe } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 64 }
+  public static var prefixSize: Int { @_noLocks get { 64 } }
 
   /// Policy.
   public var policyRaw: UInt8
@@ -1279,10 +1557,10 @@ public struct Subscribe: Equatable, Sendable {
   public var positions: Range<Int>
 
   /// Nil where the number that was received is not defined.
-  public var policy: Policy? { Policy(rawValue: policyRaw) }
+  public var policy: Policy? { @_noLocks get { Policy(rawValue: policyRaw) } }
 
   /// Nil where the number that was received is not defined.
-  public var start: Start? { Start(rawValue: startRaw) }
+  public var start: Start? { @_noLocks get { Start(rawValue: startRaw) } }
 
   public init(
     policy: Policy, start: Start, weight: UInt8 = 0, positionsCount: UInt32 = 0,
@@ -1364,9 +1642,9 @@ public struct Subscribe: Equatable, Sendable {
 /// SUBSCRIBED: The subscription is open; every event published from now on to a topic it matches
 /// counts.
 public struct Subscribed: Equatable, Sendable {
-  public static var type: FrameType { .subscribed }
+  public static var type: FrameType { @_noLocks get { .subscribed } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 24 }
+  public static var prefixSize: Int { @_noLocks get { 24 } }
 
   /// Topics that match now.
   public var topics: UInt32
@@ -1374,15 +1652,15 @@ public struct Subscribed: Equatable, Sendable {
   public var policyRaw: UInt8
 
   /// Nil where the number that was received is not defined.
-  public var policy: Policy? { Policy(rawValue: policyRaw) }
+  public var policy: Policy? { @_noLocks get { Policy(rawValue: policyRaw) } }
 
-  public init(topics: UInt32, policy: Policy) {
+  @_noLocks public init(topics: UInt32, policy: Policy) {
     self.topics = topics
     self.policyRaw = policy.rawValue
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(8)
     topics = reader.loadUInt32(at)
     policyRaw = reader.loadUInt8(at + 4)
@@ -1398,19 +1676,33 @@ public struct Subscribed: Equatable, Sendable {
     writer.append(0 as UInt16)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 20, typeRaw: 0x21, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topics, at: 16)
+    unsafe memory.store(policyRaw, at: 20)
+    unsafe memory.store(0 as UInt8, at: 21)
+    unsafe memory.store(0 as UInt16, at: 22)
+  }
 }
 
 /// UNSUBSCRIBE: Closes the subscription.
 public struct Unsubscribe: Equatable, Sendable {
-  public static var type: FrameType { .unsubscribe }
+  public static var type: FrameType { @_noLocks get { .unsubscribe } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 16 }
+  public static var prefixSize: Int { @_noLocks get { 16 } }
 
-  public init() {
+  @_noLocks public init() {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     try reader.finish()
   }
 
@@ -1419,14 +1711,24 @@ public struct Unsubscribe: Equatable, Sendable {
     writer.beginFrame(Self.type, ref: ref, correlation: correlation)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 12, typeRaw: 0x22, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+  }
 }
 
 /// UNSUBSCRIBED: The subscription is closed, and nothing of it follows. Its closing account:
 /// matched = delivered + dropped + expired + closed.
 public struct Unsubscribed: Equatable, Sendable {
-  public static var type: FrameType { .unsubscribed }
+  public static var type: FrameType { @_noLocks get { .unsubscribed } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 56 }
+  public static var prefixSize: Int { @_noLocks get { 56 } }
 
   /// Events that matched.
   public var matchedEvents: UInt64
@@ -1439,7 +1741,7 @@ public struct Unsubscribed: Equatable, Sendable {
   /// Events that were still pending.
   public var closedEvents: UInt64
 
-  public init(
+  @_noLocks public init(
     matchedEvents: UInt64, deliveredEvents: UInt64, droppedEvents: UInt64, expiredEvents: UInt64,
     closedEvents: UInt64
   ) {
@@ -1451,7 +1753,7 @@ public struct Unsubscribed: Equatable, Sendable {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(40)
     matchedEvents = reader.loadUInt64(at)
     deliveredEvents = reader.loadUInt64(at + 8)
@@ -1471,26 +1773,41 @@ public struct Unsubscribed: Equatable, Sendable {
     writer.append(closedEvents)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 52, typeRaw: 0x23, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(matchedEvents, at: 16)
+    unsafe memory.store(deliveredEvents, at: 24)
+    unsafe memory.store(droppedEvents, at: 32)
+    unsafe memory.store(expiredEvents, at: 40)
+    unsafe memory.store(closedEvents, at: 48)
+  }
 }
 
 /// CREDIT: What the subscription may have been delivered in all since it was opened.
 public struct Credit: Equatable, Sendable {
-  public static var type: FrameType { .credit }
+  public static var type: FrameType { @_noLocks get { .credit } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 32 }
+  public static var prefixSize: Int { @_noLocks get { 32 } }
 
   /// Events, as a running total that only rises.
   public var eventsTotal: UInt64
   /// Charged bytes, as a running total that only rises. In charged bytes.
   public var bytesTotal: UInt64
 
-  public init(eventsTotal: UInt64, bytesTotal: UInt64) {
+  @_noLocks public init(eventsTotal: UInt64, bytesTotal: UInt64) {
     self.eventsTotal = eventsTotal
     self.bytesTotal = bytesTotal
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(16)
     eventsTotal = reader.loadUInt64(at)
     bytesTotal = reader.loadUInt64(at + 8)
@@ -1504,14 +1821,26 @@ public struct Credit: Equatable, Sendable {
     writer.append(bytesTotal)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 28, typeRaw: 0x24, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(eventsTotal, at: 16)
+    unsafe memory.store(bytesTotal, at: 24)
+  }
 }
 
 /// DELIVER: A run of one or more batches of one topic, in the topic's order, with no gap between
 /// them.
 public struct Deliver: Equatable, Sendable {
-  public static var type: FrameType { .deliver }
+  public static var type: FrameType { @_noLocks get { .deliver } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 24 }
+  public static var prefixSize: Int { @_noLocks get { 24 } }
 
   /// The topic's id, which a TOPIC_INFO has named before.
   public var topic: UInt32
@@ -1521,14 +1850,14 @@ public struct Deliver: Equatable, Sendable {
   /// frame.
   public var batches: Range<Int>
 
-  public init(topic: UInt32, skip: UInt32 = 0) {
+  @_noLocks public init(topic: UInt32, skip: UInt32 = 0) {
     self.topic = topic
     self.skip = skip
     self.batches = 0..<0
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(8)
     topic = reader.loadUInt32(at)
     skip = reader.loadUInt32(at + 4)
@@ -1557,13 +1886,26 @@ public struct Deliver: Equatable, Sendable {
     writer.append(skip)
     return writer.endFrame(followedBy: restCount)
   }
+
+  /// Writes `prefixSize` bytes: the frame up to `batches`, with a header that counts `restCount`
+  /// bytes after it. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) {
+    let header = FrameHeader(
+      length: UInt32(20 + restCount), typeRaw: 0x25, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(skip, at: 20)
+  }
 }
 
 /// GAP: Events that matched and will not be delivered, at their place in the order.
 public struct Gap: Equatable, Sendable {
-  public static var type: FrameType { .gap }
+  public static var type: FrameType { @_noLocks get { .gap } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 56 }
+  public static var prefixSize: Int { @_noLocks get { 56 } }
 
   /// The topic's id.
   public var topic: UInt32
@@ -1579,9 +1921,9 @@ public struct Gap: Equatable, Sendable {
   public var bytes: UInt64
 
   /// Nil where the number that was received is not defined.
-  public var cause: GapCause? { GapCause(rawValue: causeRaw) }
+  public var cause: GapCause? { @_noLocks get { GapCause(rawValue: causeRaw) } }
 
-  public init(
+  @_noLocks public init(
     topic: UInt32, cause: GapCause, first: UInt64, last: UInt64, count: UInt64, bytes: UInt64
   ) {
     self.topic = topic
@@ -1593,7 +1935,7 @@ public struct Gap: Equatable, Sendable {
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(40)
     topic = reader.loadUInt32(at)
     causeRaw = reader.loadUInt8(at + 4)
@@ -1617,14 +1959,32 @@ public struct Gap: Equatable, Sendable {
     writer.append(bytes)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 52, typeRaw: 0x26, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(causeRaw, at: 20)
+    unsafe memory.store(0 as UInt8, at: 21)
+    unsafe memory.store(0 as UInt16, at: 22)
+    unsafe memory.store(first, at: 24)
+    unsafe memory.store(last, at: 32)
+    unsafe memory.store(count, at: 40)
+    unsafe memory.store(bytes, at: 48)
+  }
 }
 
 /// TOPIC_INFO: Names a topic id, before the first DELIVER or GAP of the session that uses it. May
 /// be repeated.
 public struct TopicInfo: Equatable, Sendable {
-  public static var type: FrameType { .topicInfo }
+  public static var type: FrameType { @_noLocks get { .topicInfo } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 32 }
+  public static var prefixSize: Int { @_noLocks get { 32 } }
 
   /// The topic's id.
   public var topic: UInt32
@@ -1671,9 +2031,9 @@ public struct TopicInfo: Equatable, Sendable {
 /// such an answer, for this session. One batch of one event, not compressed. If the address is gone
 /// the client hears ERROR noReceiver with its correlation.
 public struct Reply: Equatable, Sendable {
-  public static var type: FrameType { .reply }
+  public static var type: FrameType { @_noLocks get { .reply } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 32 }
+  public static var prefixSize: Int { @_noLocks get { 32 } }
 
   /// The reply address's inbox.
   public var inbox: UInt64
@@ -1683,14 +2043,14 @@ public struct Reply: Equatable, Sendable {
   /// of the frame.
   public var batch: Range<Int>
 
-  public init(inbox: UInt64, token: UInt64) {
+  @_noLocks public init(inbox: UInt64, token: UInt64) {
     self.inbox = inbox
     self.token = token
     self.batch = 0..<0
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(16)
     inbox = reader.loadUInt64(at)
     token = reader.loadUInt64(at + 8)
@@ -1719,26 +2079,39 @@ public struct Reply: Equatable, Sendable {
     writer.append(token)
     return writer.endFrame(followedBy: restCount)
   }
+
+  /// Writes `prefixSize` bytes: the frame up to `batch`, with a header that counts `restCount`
+  /// bytes after it. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32 = 0, correlation: UInt32 = 0, restCount: Int
+  ) {
+    let header = FrameHeader(
+      length: UInt32(28 + restCount), typeRaw: 0x30, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(inbox, at: 16)
+    unsafe memory.store(token, at: 24)
+  }
 }
 
 /// STATS: Asks for a piece of the counters; their layout is in counters.md.
 public struct Stats: Equatable, Sendable {
-  public static var type: FrameType { .stats }
+  public static var type: FrameType { @_noLocks get { .stats } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 28 }
+  public static var prefixSize: Int { @_noLocks get { 28 } }
 
   /// From where. In bytes.
   public var offset: UInt64
   /// How much; the answer may be shorter, at most statsPageBytesMax. In bytes.
   public var count: UInt32
 
-  public init(offset: UInt64, count: UInt32) {
+  @_noLocks public init(offset: UInt64, count: UInt32) {
     self.offset = offset
     self.count = count
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(12)
     offset = reader.loadUInt64(at)
     count = reader.loadUInt32(at + 8)
@@ -1754,13 +2127,25 @@ public struct Stats: Equatable, Sendable {
     writer.append(count)
     return writer.endFrame()
   }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32 = 0, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 24, typeRaw: 0x31, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(offset, at: 16)
+    unsafe memory.store(count, at: 24)
+  }
 }
 
 /// STATS_PAGE: A piece of the counters.
 public struct StatsPage: Equatable, Sendable {
-  public static var type: FrameType { .statsPage }
+  public static var type: FrameType { @_noLocks get { .statsPage } }
   /// Bytes of a frame up to its first field of varying size, with the header.
-  public static var prefixSize: Int { 32 }
+  public static var prefixSize: Int { @_noLocks get { 32 } }
 
   /// Size of the whole. In bytes.
   public var total: UInt64
@@ -1769,14 +2154,14 @@ public struct StatsPage: Equatable, Sendable {
   /// The piece; empty where offset is beyond the end. As offsets from the start of the frame.
   public var bytes: Range<Int>
 
-  public init(total: UInt64, offset: UInt64) {
+  @_noLocks public init(total: UInt64, offset: UInt64) {
     self.total = total
     self.offset = offset
     self.bytes = 0..<0
   }
 
   /// Reads the body, which must have these fields and no more.
-  public init(reader: inout FrameReader) throws(WireError) {
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
     let at = try reader.take(16)
     total = reader.loadUInt64(at)
     offset = reader.loadUInt64(at + 8)
@@ -1804,5 +2189,18 @@ public struct StatsPage: Equatable, Sendable {
     writer.append(total)
     writer.append(offset)
     return writer.endFrame(followedBy: restCount)
+  }
+
+  /// Writes `prefixSize` bytes: the frame up to `bytes`, with a header that counts `restCount`
+  /// bytes after it. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32 = 0, correlation: UInt32 = 0, restCount: Int
+  ) {
+    let header = FrameHeader(
+      length: UInt32(28 + restCount), typeRaw: 0x32, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(total, at: 16)
+    unsafe memory.store(offset, at: 24)
   }
 }

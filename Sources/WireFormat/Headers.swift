@@ -34,7 +34,7 @@ public struct HeaderCursor {
   ///
   /// - Throws: `malformedBatch` where a name is empty, too long, not UTF-8 or has a control
   ///   character in it.
-  public mutating func next() throws(WireError) -> HeaderView? {
+  @_noLocks public mutating func next() throws(WireError) -> HeaderView? {
     guard left > 0, let base = unsafe base else { return nil }
     left -= 1
     guard end - at >= 1 else { throw WireError(.malformedBatch, offset: at, need: 1, have: 0) }
@@ -62,7 +62,7 @@ public struct HeaderCursor {
 extension EventView {
   /// Walks over the headers and throws where one is not well-formed.
   @unsafe
-  public func checkHeaders(in records: UnsafeRawBufferPointer) throws(WireError) {
+  @_noLocks public func checkHeaders(in records: UnsafeRawBufferPointer) throws(WireError) {
     var cursor = unsafe HeaderCursor(self, in: records)
     while try cursor.next() != nil {}
   }
@@ -71,7 +71,7 @@ extension EventView {
 /// Whether the bytes may be a header's name: 1 to `headerNameBytesMax` bytes of UTF-8 without
 /// control characters.
 @unsafe
-public func isValidHeaderName(_ bytes: UnsafeRawBufferPointer) -> Bool {
+@_noLocks public func isValidHeaderName(_ bytes: UnsafeRawBufferPointer) -> Bool {
   guard let base = bytes.baseAddress, bytes.count >= 1,
     bytes.count <= WireLimits.headerNameBytesMax
   else { return false }

@@ -3,7 +3,7 @@ public struct ReplyAddress: Hashable, Sendable {
   public var inbox: UInt64
   public var token: UInt64
 
-  public init(inbox: UInt64, token: UInt64) {
+  @_noLocks public init(inbox: UInt64, token: UInt64) {
     self.inbox = inbox
     self.token = token
   }
@@ -22,10 +22,10 @@ public struct EventView: Equatable, Sendable {
   /// Nil where no answer is asked for.
   public var replyTo: ReplyAddress?
 
-  public var isTombstone: Bool { flags.contains(.tombstone) }
-  public var hasKey: Bool { flags.contains(.key) }
+  public var isTombstone: Bool { @_noLocks get { flags.has(.tombstone) } }
+  public var hasKey: Bool { @_noLocks get { flags.has(.key) } }
   /// Where the next record starts.
-  public var end: Int { payload.upperBound }
+  public var end: Int { @_noLocks get { payload.upperBound } }
 }
 
 /// A cursor over the decoded records of one batch. It checks each record as it comes to it, but
@@ -47,7 +47,7 @@ public struct RecordCursor {
   ///   - from: where the first record starts.
   ///   - count: how many there are.
   @unsafe @inline(__always)
-  public init(_ records: UnsafeRawBufferPointer, from: Int = 0, count: Int) {
+  @_noLocks public init(_ records: UnsafeRawBufferPointer, from: Int = 0, count: Int) {
     precondition(from >= 0 && from <= records.count && count >= 0)
     unsafe base = records.baseAddress
     end = records.count
@@ -60,7 +60,7 @@ public struct RecordCursor {
   /// - Throws: `malformedBatch` where the record is not well-formed, and after the last event
   ///   where bytes are left over.
   @inline(__always)
-  public mutating func next() throws(WireError) -> EventView? {
+  @_noLocks public mutating func next() throws(WireError) -> EventView? {
     guard left > 0 else { return nil }
     let start = position
     guard end - start >= RecordWord.bytes, let base = unsafe base else {
@@ -76,11 +76,11 @@ public struct RecordCursor {
     position = body + size
     if word <= RecordWord.sizeMask {
       return EventView(
-        flags: [], offset: start, key: body..<body, headers: body..<body,
+        flags: RecordFlags(rawValue: 0), offset: start, key: body..<body, headers: body..<body,
         payload: body..<(body + size), replyTo: nil)
     }
     let flags = RecordFlags(rawValue: UInt8(word >> RecordWord.flagsShift))
-    if flags == .key, size > 2 {
+    if flags.rawValue == RecordFlags.key.rawValue, size > 2 {
       let key = unsafe Int(base.loadUInt16(body))
       if key >= 1, key <= WireLimits.keyBytesMax, key <= size - 2 {
         let payload = body + 2 + key
@@ -93,7 +93,7 @@ public struct RecordCursor {
   }
 
   /// Throws `malformedBatch` unless the cursor is behind the last event and no byte is left over.
-  public func finish() throws(WireError) {
+  @_noLocks public func finish() throws(WireError) {
     guard left == 0, position == end else {
       throw WireError(.malformedBatch, offset: position, need: position, have: end)
     }
@@ -101,61 +101,81 @@ public struct RecordCursor {
 
   /// The parts of a record with flags, in the order they stand in.
   @unsafe @inline(never)
-  private static func parts(
+  @_noLocks private static func parts(
     _ base: UnsafeRawPointer, flags: RecordFlags, start: Int, end: Int
   ) throws(WireError) -> EventView {
-    guard flags.isSubset(of: .all) else {
+    guard RecordFlags.all.has(flags) else {
       throw WireError(.malformedBatch, offset: start + 3, have: Int(flags.rawValue))
     }
-    var at = start + RecordWord.bytes
-    func need(_ bytes: Int) throws(WireError) {
-      guard bytes <= end - at else {
-        throw WireError(.malformedBatch, offset: at, need: bytes, have: end - at)
-      }
-    }
+    var part = unsafe PartCursor(base: base, at: start + RecordWord.bytes, end: end)
     var replyTo: ReplyAddress?
-    if flags.contains(.replyTo) {
-      try need(16)
+    if flags.has(.replyTo) {
+      let at = try part.take(16)
       replyTo = unsafe ReplyAddress(inbox: base.loadUInt64(at), token: base.loadUInt64(at + 8))
-      at += 16
     }
-    var key = at..<at
-    if flags.contains(.key) {
-      try need(2)
-      let count = unsafe Int(base.loadUInt16(at))
-      guard count >= 1, count <= WireLimits.keyBytesMax else {
-        throw WireError(.malformedBatch, offset: at, need: WireLimits.keyBytesMax, have: count)
-      }
-      at += 2
-      try need(count)
-      key = at..<(at + count)
-      at += count
+    var key = part.at..<part.at
+    if flags.has(.key) {
+      let count = try part.takeCount(max: WireLimits.keyBytesMax)
+      let at = try part.take(count)
+      key = at..<part.at
     }
-    var headers = at..<at
-    if flags.contains(.headers) {
-      try need(2)
-      let from = at
-      let count = unsafe Int(base.loadUInt16(at))
-      guard count >= 1, count <= WireLimits.headersMax else {
-        throw WireError(.malformedBatch, offset: at, need: WireLimits.headersMax, have: count)
-      }
-      at += 2
+    var headers = part.at..<part.at
+    if flags.has(.headers) {
+      let from = part.at
+      let count = try part.takeCount(max: WireLimits.headersMax)
       for _ in 0..<count {
-        try need(1)
-        at += 1 + (unsafe Int(base.loadUInt8(at)))
-        try need(2)
-        at += 2 + (unsafe Int(base.loadUInt16(at)))
-        try need(0)
+        let nameAt = try part.take(1)
+        _ = try part.take(unsafe Int(base.loadUInt8(nameAt)))
+        let valueAt = try part.take(2)
+        _ = try part.take(unsafe Int(base.loadUInt16(valueAt)))
       }
-      headers = from..<at
+      headers = from..<part.at
     }
-    if flags.contains(.tombstone) {
-      guard flags.contains(.key), at == end else {
+    let at = part.at
+    if flags.has(.tombstone) {
+      guard flags.has(.key), at == end else {
         throw WireError(.malformedBatch, offset: at, need: 0, have: end - at)
       }
     }
     return EventView(
       flags: flags, offset: start, key: key, headers: headers, payload: at..<end,
       replyTo: replyTo)
+  }
+}
+
+/// Takes the parts of one record, none of which may pass its end.
+///
+/// Safe although it holds a pointer: it lives within one call, which vouches for the bytes to
+/// `end`, and every load lies before it.
+@safe
+private struct PartCursor {
+  let base: UnsafeRawPointer
+  var at: Int
+  let end: Int
+
+  @unsafe
+  @_noLocks init(base: UnsafeRawPointer, at: Int, end: Int) {
+    unsafe self.base = base
+    self.at = at
+    self.end = end
+  }
+
+  /// The next `count` bytes: where they start.
+  @_noLocks mutating func take(_ count: Int) throws(WireError) -> Int {
+    guard count <= end - at else {
+      throw WireError(.malformedBatch, offset: at, need: count, have: end - at)
+    }
+    at += count
+    return at - count
+  }
+
+  /// A number of 1 to `max` in two bytes.
+  @_noLocks mutating func takeCount(max: Int) throws(WireError) -> Int {
+    let from = try take(2)
+    let count = unsafe Int(base.loadUInt16(from))
+    guard count >= 1, count <= max else {
+      throw WireError(.malformedBatch, offset: from, need: max, have: count)
+    }
+    return count
   }
 }

@@ -2,12 +2,12 @@
 
 /// The first word of a record.
 enum RecordWord {
-  static var bytes: Int { 4 }
+  static var bytes: Int { @_noLocks get { 4 } }
   /// Bits 0 to 23: bytes of the record after the word.
-  static var sizeMask: UInt32 { 0x00FF_FFFF }
-  static var flagsShift: UInt32 { 24 }
+  static var sizeMask: UInt32 { @_noLocks get { 0x00FF_FFFF } }
+  static var flagsShift: UInt32 { @_noLocks get { 24 } }
   /// Largest size that a word can say, in bytes.
-  static var sizeMax: Int { 0x00FF_FFFF }
+  static var sizeMax: Int { @_noLocks get { 0x00FF_FFFF } }
 }
 
 /// Checks that the bytes are exactly `count` well-formed records.
@@ -19,7 +19,7 @@ enum RecordWord {
 ///
 /// - Throws: `malformedBatch`, or `keyRequired` for a record without a key where one is required.
 @unsafe
-func checkRecords(
+@_noLocks func checkRecords(
   _ records: UnsafeRawBufferPointer, count: Int, requireKey: Bool
 ) throws(WireError) {
   guard let base = records.baseAddress else {
@@ -63,7 +63,8 @@ func checkRecords(
 /// Bytes of a well-formed record whose only flag is its key, which is what keyed topics are full
 /// of; nil where it is something else or has a fault.
 @unsafe @inline(__always)
-private func keyedRecordBytes(_ record: UnsafeRawPointer, word: UInt32, left: Int) -> Int? {
+@_noLocks private func keyedRecordBytes(_ record: UnsafeRawPointer, word: UInt32, left: Int) -> Int?
+{
   let size = Int(word & RecordWord.sizeMask)
   guard word >> RecordWord.flagsShift == UInt32(RecordFlags.key.rawValue), size > 2,
     size <= left - RecordWord.bytes
@@ -75,16 +76,16 @@ private func keyedRecordBytes(_ record: UnsafeRawPointer, word: UInt32, left: In
 
 /// Checks one record that has flags, or must have a key, and returns where the next one starts.
 @unsafe @inline(never)
-private func checkRecord(
+@_noLocks private func checkRecord(
   _ records: UnsafeRawBufferPointer, at start: Int, requireKey: Bool
 ) throws(WireError) -> Int {
   var cursor = unsafe RecordCursor(records, from: start, count: 1)
   guard let event = try cursor.next() else {
     throw WireError(.malformedBatch, offset: start)
   }
-  guard !requireKey || event.flags.contains(.key) else {
+  guard !requireKey || event.flags.has(.key) else {
     throw WireError(.keyRequired, offset: start)
   }
-  if event.flags.contains(.headers) { try unsafe event.checkHeaders(in: records) }
+  if event.flags.has(.headers) { try unsafe event.checkHeaders(in: records) }
   return cursor.position
 }

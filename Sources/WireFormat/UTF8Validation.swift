@@ -1,6 +1,6 @@
 /// Whether the bytes are UTF-8: shortest forms, no surrogates, nothing beyond U+10FFFF.
 @unsafe
-public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+@_noLocks public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
   guard let base = bytes.baseAddress else { return true }
   let count = bytes.count
   var at = 0
@@ -17,7 +17,7 @@ public func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
 
 /// Bytes of the character at `at`, or 0 where there is none that is well-formed.
 @unsafe @inline(__always)
-func characterLength(_ base: UnsafeRawPointer, at: Int, end: Int) -> Int {
+@_noLocks func characterLength(_ base: UnsafeRawPointer, at: Int, end: Int) -> Int {
   let first = unsafe base.loadUInt8(at)
   if first < 0x80 { return 1 }
   // What the second byte may be depends on the first: it rules out long forms, surrogates and
@@ -45,7 +45,7 @@ func characterLength(_ base: UnsafeRawPointer, at: Int, end: Int) -> Int {
 
 /// Whether the character at `at` is a control character (U+0000 to U+001F, U+007F to U+009F).
 @unsafe @inline(__always)
-func isControl(_ base: UnsafeRawPointer, at: Int, length: Int) -> Bool {
+@_noLocks func isControl(_ base: UnsafeRawPointer, at: Int, length: Int) -> Bool {
   let first = unsafe base.loadUInt8(at)
   if length == 1 { return first < 0x20 || first == 0x7F }
   return length == 2 && first == 0xC2 && (unsafe base.loadUInt8(at + 1)) < 0xA0

@@ -11,7 +11,7 @@ public struct WireError: Error, Equatable, Sendable {
   /// What was there.
   public var have: Int
 
-  public init(_ code: CloseReason, offset: Int = 0, need: Int = 0, have: Int = 0) {
+  @_noLocks public init(_ code: CloseReason, offset: Int = 0, need: Int = 0, have: Int = 0) {
     self.code = code
     self.offset = offset
     self.need = need

@@ -35,6 +35,26 @@ class Kinds:
         self.flags = {entry["name"] for entry in reg["flagSets"]}
 
 
+def constant(title, kind, value):
+    """Computed, so that it costs no look-up across modules, and marked, so that what must not
+    allocate may use it."""
+    return [f"  public static var {title}: {kind} {{ @_noLocks get {{ {value} }} }}"]
+
+
+def getter(title, kind, body):
+    """A computed property that what must not allocate may use."""
+    out = [f"  public var {title}: {kind} {{", "    @_noLocks get {"]
+    return out + ["  " + line for line in body] + ["    }", "  }"]
+
+
+def from_raw(raw, pairs):
+    """What the compiler would write itself, but for the mark."""
+    out = ["", *doc("Nil where the number is not defined.", "  ")]
+    out += [f"  @_noLocks public init?(rawValue: {raw}) {{", "    switch rawValue {"]
+    out += [f"    case {value}: self = .{case}" for case, value in pairs]
+    return out + ["    default: return nil", "    }", "  }"]
+
+
 def constants(reg):
     protocol = reg["protocol"]
     out = doc("What the two sides of a connection must agree on before anything else.")
@@ -49,14 +69,14 @@ def constants(reg):
         value = protocol[key]
         if key == "magic":
             value = value[:2] + value[2:6] + "_" + value[6:]
-        out += [f"  public static var {key}: {kind} {{ {value} }}"]
+        out += constant(key, kind, value)
     out += ["}", ""]
     out += doc("Numbers that bound what a peer may send; the reason stands beside each.")
     out += ["public enum WireLimits {"]
     for entry in reg["limits"]:
         out += doc(about(entry), "  ")
         value = f'{entry["value"]:_}' if entry["value"] >= 10000 else str(entry["value"])
-        out += [f'  public static var {entry["name"]}: Int {{ {value} }}']
+        out += constant(entry["name"], "Int", value)
     return out + ["}", ""]
 
 
@@ -66,21 +86,23 @@ def frame_type(reg):
     for frame in reg["frames"]:
         out += doc(frame["about"], "  ")
         out += [f'  case {camel(frame["name"])} = 0x{number(frame["type"]):02x}']
-    out += ["}", ""]
+    pairs = [(camel(frame["name"]), frame["type"]) for frame in reg["frames"]]
+    out += from_raw("UInt8", pairs) + ["}", ""]
     out += doc("Who may send a frame.")
     out += ["public enum FrameSender: UInt8, Sendable {", "  case client, broker, both", "}", ""]
     out += ["extension FrameType {"]
     out += doc("Who may send it; the other side's is `wrongDirection`.", "  ")
-    out += ["  public var sender: FrameSender {", "    switch self {"]
+    body = ["    switch self {"]
     for who in ("client", "broker", "both"):
         cases = [f'.{camel(f["name"])}' for f in reg["frames"] if f["from"] == who]
-        out += wrapped_case(cases)
-        out += [f"      .{who}"]
-    out += ["    }", "  }", ""]
+        body += wrapped_case(cases)
+        body += [f"      .{who}"]
+    out += getter("sender", "FrameSender", body + ["    }"]) + [""]
     out += doc("Whether it may come before WELCOME.", "  ")
     early = [f'.{camel(f["name"])}' for f in reg["frames"] if f.get("beforeWelcome")]
-    out += ["  public var isAllowedBeforeWelcome: Bool {", "    switch self {"]
-    out += wrapped_case(early) + ["      true", "    default:", "      false", "    }", "  }", ""]
+    body = ["    switch self {"] + wrapped_case(early)
+    body += ["      true", "    default:", "      false", "    }"]
+    out += getter("isAllowedBeforeWelcome", "Bool", body) + [""]
     out += doc("The frame's name as the protocol writes it.", "  ")
     out += ["  public var name: StaticString {", "    switch self {"]
     for frame in reg["frames"]:
@@ -89,7 +111,7 @@ def frame_type(reg):
 
 
 def wrapped_case(cases):
-    lines = textwrap.wrap(", ".join(cases), 86)
+    lines = textwrap.wrap(", ".join(cases), 84)
     lines = ["    case " + lines[0]] + ["      " + line for line in lines[1:]]
     lines[-1] += ":"
     return lines
@@ -103,6 +125,7 @@ def enums(reg):
         for case in entry["cases"]:
             out += doc(case["about"], "  ")
             out += [f'  case {camel(case["name"])} = {case["value"]}']
+        out += from_raw(INTS[entry["type"]], [(camel(c["name"]), c["value"]) for c in entry["cases"]])
         out += ["", *doc("The name as the protocol writes it.", "  ")]
         out += ["  public var name: StaticString {", "    switch self {"]
         for case in entry["cases"]:
@@ -113,19 +136,21 @@ def enums(reg):
         out += doc(entry["about"])
         out += [f'public struct {entry["name"]}: OptionSet, Sendable {{']
         out += [f"  public var rawValue: {raw}", ""]
-        out += [f"  public init(rawValue: {raw}) {{ self.rawValue = rawValue }}", ""]
+        out += [f"  @_noLocks public init(rawValue: {raw}) {{ self.rawValue = rawValue }}", ""]
+        out += doc("Whether all of these are set. What `contains` says, without generic code.", "  ")
+        out += [
+            f'  @_noLocks public func has(_ flags: {entry["name"]}) -> Bool {{',
+            "    rawValue & flags.rawValue == flags.rawValue",
+            "  }",
+            "",
+        ]
         for flag in entry["flags"]:
             out += doc(flag["about"], "  ")
-            out += [
-                f'  public static var {camel(flag["name"])}: {entry["name"]} '
-                f'{{ {entry["name"]}(rawValue: {flag["value"]}) }}'
-            ]
+            value = f'{entry["name"]}(rawValue: {flag["value"]})'
+            out += constant(camel(flag["name"]), entry["name"], value)
         total = sum(flag["value"] for flag in entry["flags"])
         out += doc("Every flag that is defined; other bits are not.", "  ")
-        out += [
-            f'  public static var all: {entry["name"]} '
-            f'{{ {entry["name"]}(rawValue: {total}) }}',
-        ]
+        out += constant("all", entry["name"], f'{entry["name"]}(rawValue: {total})')
         out += ["}", ""]
     return out
 
@@ -136,10 +161,12 @@ def codes(kind, about, entries):
     for entry in entries:
         out += doc(entry["about"], "  ")
         out += [f'  case {entry["name"]} = {entry["code"]}']
+    out += from_raw("UInt16", [(entry["name"], entry["code"]) for entry in entries])
     out += ["", *doc("Whether the same attempt may succeed later.", "  ")]
-    out += ["  public var retryable: Bool {", "    switch self {"]
-    out += wrapped_case([f'.{e["name"]}' for e in entries if e["retryable"]])
-    out += ["      true", "    default:", "      false", "    }", "  }", ""]
+    body = ["    switch self {"]
+    body += wrapped_case([f'.{e["name"]}' for e in entries if e["retryable"]])
+    body += ["      true", "    default:", "      false", "    }"]
+    out += getter("retryable", "Bool", body) + [""]
     out += doc("A sentence for people.", "  ")
     out += ["  public var about: StaticString {", "    switch self {"]
     for entry in entries:
@@ -159,14 +186,14 @@ def batch(reg):
     out = doc(reg["batch"]["about"] + " Offsets from its start.")
     out += ["public enum BatchField {"]
     out += doc("Bytes of the header.", "  ")
-    out += [f'  public static var size: Int {{ {reg["batch"]["size"]} }}']
+    out += constant("size", "Int", reg["batch"]["size"])
     out += doc("Where the bytes that the checksum covers begin.", "  ")
-    out += [f'  public static var checksumFrom: Int {{ {reg["batch"]["checksumFrom"]} }}']
+    out += constant("checksumFrom", "Int", reg["batch"]["checksumFrom"])
     for field in reg["batch"]["fields"]:
         if is_reserved(field):
             continue
         out += doc(about(field), "  ")
-        out += [f'  public static var {name(field)}: Int {{ {field["offset"]} }}']
+        out += constant(name(field), "Int", field["offset"])
     return out + ["}", ""]
 
 
@@ -192,9 +219,9 @@ def frame(entry, kinds):
     member = camel(entry["name"])
     out = doc(f'{entry["name"]}: {entry["about"]}')
     out += [f"public struct {type_name(entry)}: Equatable, Sendable {{"]
-    out += [f"  public static var type: FrameType {{ .{member} }}"]
+    out += constant("type", "FrameType", f".{member}")
     out += doc("Bytes of a frame up to its first field of varying size, with the header.", "  ")
-    out += [f"  public static var prefixSize: Int {{ {16 + fixed_size(entry)} }}", ""]
+    out += constant("prefixSize", "Int", 16 + fixed_size(entry)) + [""]
     # Properties.
     for field in fields:
         text = about(field)
@@ -214,12 +241,13 @@ def frame(entry, kinds):
             out += ["", *doc("Nil where the number that was received is not defined.", "  ")]
             out += [
                 f'  public var {name(field)}: {field["as"]}? '
-                f'{{ {field["as"]}(rawValue: {name(field)}Raw) }}'
+                f'{{ @_noLocks get {{ {field["as"]}(rawValue: {name(field)}Raw) }} }}'
             ]
     # Memberwise.
     plain = [f for f in fields if f["type"] != "rest"]
     out += [""]
-    out += call("public init", [parameter(f, kinds) for f in plain], " {", "  ")
+    mark = "" if has_text(entry) else "@_noLocks "
+    out += call(f"{mark}public init", [parameter(f, kinds) for f in plain], " {", "  ")
     for field in plain:
         if field.get("as") in kinds.enums:
             out += [f"    self.{name(field)}Raw = {name(field)}.rawValue"]
@@ -232,12 +260,57 @@ def frame(entry, kinds):
     out += [""] + encode(entry, rest, kinds, prefix=False)
     if rest:
         out += [""] + encode(entry, rest, kinds, prefix=True)
+    if not has_text(entry):
+        out += [""] + store(entry, rest, kinds)
     return out + ["}", ""]
+
+
+def has_text(entry):
+    return any(field["type"] == "string16" for field in entry["fields"])
+
+
+def store(entry, rest, kinds):
+    """The same bytes as encode or encodePrefix, for code that must not allocate."""
+    size = 16 + fixed_size(entry)
+    out = doc(
+        f"Writes `prefixSize` bytes: the frame{f' up to `{name(rest)}`' if rest else ''}, with "
+        + ("a header that counts `restCount` bytes after it. " if rest else "its header. ")
+        + "The memory is the caller's business.", "  ")
+    ref = "ref: UInt32 = 0" if entry["ref"] == "none" else "ref: UInt32"
+    parts = ["to memory: UnsafeMutableRawPointer", ref, "correlation: UInt32 = 0"]
+    if rest:
+        parts += ["restCount: Int"]
+    out += ["  @unsafe"] + call("@_noLocks public func store", parts, " {", "  ")
+    length = f"UInt32({size - 4} + restCount)" if rest else str(size - 4)
+    out += [
+        "    let header = FrameHeader(",
+        f'      length: {length}, typeRaw: {entry["type"]}, ref: ref, correlation: correlation)',
+        "    unsafe header.store(to: memory)",
+    ]
+    at = 16
+    for field in entry["fields"]:
+        if field["type"] not in SIZES:
+            continue
+        member, kind = name(field), INTS[field["type"]]
+        if is_reserved(field):
+            value = f"0 as {kind}"
+        elif field.get("as") == "Bool":
+            value = f"{member} ? 1 : 0 as {kind}"
+        elif field.get("as") in kinds.enums:
+            value = f"{member}Raw"
+        elif field.get("as") in kinds.flags:
+            value = f"{member}.rawValue"
+        else:
+            value = member
+        out += [f"    unsafe memory.store({value}, at: {at})"]
+        at += SIZES[field["type"]]
+    return out + ["  }"]
 
 
 def decode(entry, kinds):
     out = doc("Reads the body, which must have these fields and no more.", "  ")
-    out += ["  public init(reader: inout FrameReader) throws(WireError) {"]
+    mark = "" if has_text(entry) else "@_noLocks "
+    out += [f"  {mark}public init(reader: inout FrameReader) throws(WireError) {{"]
     fixed, offset = fixed_size(entry), 0
     if any(not is_reserved(f) and f["type"] in SIZES for f in entry["fields"]):
         out += [f"    let at = try reader.take({fixed})"]

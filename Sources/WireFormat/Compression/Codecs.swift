@@ -128,14 +128,14 @@ public final class Codecs {
   /// Opens a batch whose header has been checked, and checks its records.
   @unsafe
   func checkCompressed(
-    _ base: UnsafeRawPointer, _ batch: ValidBatch, _ codec: Codec, requireKey: Bool
+    _ base: UnsafeRawPointer, _ batch: ValidBatch, requireKey: Bool
   ) throws(WireError) {
     unsafe reserveScratch(batch.decodedLength)
     let target = unsafe UnsafeMutableRawBufferPointer(
       rebasing: scratch[0..<batch.decodedLength])
     let stored = unsafe UnsafeRawBufferPointer(
       start: base + BatchField.size, count: batch.length - BatchField.size)
-    try unsafe decompress(stored, codec: codec, into: target)
+    try unsafe decompress(stored, codec: batch.codec, into: target)
     try unsafe checkRecords(
       UnsafeRawBufferPointer(target), count: batch.count, requireKey: requireKey)
   }
