@@ -150,6 +150,9 @@ struct CursorEntry: BitwiseCopyable {
   var sequence: UInt64
   /// Charged bytes of the topic before the batch at `offset`.
   var bytes: UInt64
+  /// When a subscription that started in the past asked for it; what it had to wait before that is
+  /// no time in the broker. 0 where it keeps up.
+  var notBeforeNs: UInt64 = 0
   var gapFirst: UInt64 = 0
   var gapBytes: UInt64 = 0
   var inTopic = Links()

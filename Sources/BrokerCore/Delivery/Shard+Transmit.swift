@@ -189,7 +189,8 @@ extension Shard {
     unsafe plan.add(
       TransmitPlan.Frame(
         subscription: subscription, cursor: cursor, bytes: Deliver.prefixSize + run.bytes,
-        events: events, batches: run.batches, isGap: false, time: page.batch(at: start).time,
+        events: events, batches: run.batches, isGap: false,
+        time: max(page.batch(at: start).time, before.notBeforeNs),
         charge: charge, before: before),
       prefixBytes: Deliver.prefixSize,
       body: UnsafeRawBufferPointer(start: page.start + start, count: run.bytes))

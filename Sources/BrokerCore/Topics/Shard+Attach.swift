@@ -78,6 +78,7 @@ extension Shard {
       cursors[cursor].isAttaching = false
     }
     guard let cursor else { return }
+    cursors[cursor].notBeforeNs = realtimeNs
     if missed > 0 {
       cursors[cursor].gapCause = GapCause.notRetained.rawValue
       cursors[cursor].gapFirst = position.sequence - missed
