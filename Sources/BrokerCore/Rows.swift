@@ -43,6 +43,8 @@ struct ConnectionEntry: BitwiseCopyable {
   /// The socket took everything so far.
   var isWritable = true
   var isListedForTransmit = false
+  /// Closing: everything is written, and the peer has been told that nothing more comes.
+  var isShut = false
   var isListedAsPaused = false
   var hasPingOutstanding = false
   var closeReason: UInt16 = 0

@@ -13,7 +13,8 @@ import WireFormat
 ///     For sockets that can be written again: `handleWritable`. `retryPaused()`.
 ///  3. `fanOut()`.
 ///  4. While `pollTransmit()` names a connection: write its vectors, then `transmitted(n)`.
-///  5. While `pollClosed()` names one: close its socket.
+///  5. While `pollShutdown()` names one: shut its socket for writing, and go on reading it. While
+///     `pollClosed()` names one: close its socket.
 ///  6. `endTurn()`; it returns the shards that must be woken.
 ///
 /// Before sleeping, `prepareToSleep()` must have returned true; after it, `wakeUp()`.
@@ -64,6 +65,7 @@ public final class Shard {
   let ackPublishers: SlotList
   let closedConnections: SlotList
   let condemnedConnections: SlotList
+  let shutConnections: SlotList
   let resumedConnections: SlotList
   let ownedTopics: SlotList
   /// Owned topics whose publishers wait for subscriptions.
@@ -129,6 +131,7 @@ public final class Shard {
     grantTopics = SlotList(capacity: limits.topicsMax + 1)
     ackPublishers = SlotList(capacity: limits.publishersMax)
     closedConnections = SlotList(capacity: limits.connectionsMax)
+    shutConnections = SlotList(capacity: limits.connectionsMax)
     condemnedConnections = SlotList(capacity: limits.connectionsMax)
     resumedConnections = SlotList(capacity: limits.connectionsMax)
     ownedTopics = SlotList(capacity: limits.topicsMax)
@@ -227,7 +230,7 @@ public final class Shard {
   public func prepareToSleep() -> Bool {
     guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty,
       grantTopics.isEmpty, ackPublishers.isEmpty, condemnedConnections.isEmpty,
-      resumedConnections.isEmpty
+      resumedConnections.isEmpty, shutConnections.isEmpty
     else { return false }
     broker.setSleeping(true, shard: index)
     // Pairs with the fence of whoever wakes this shard.

@@ -13,6 +13,8 @@ final class ShardLoop {
   /// of work at most, so that acknowledgements and new events do not wait longer.
   private static let transmitBytesPerTurn = 8 << 20
   private static let eventsPerWait = 512
+  /// Each costs some ten microseconds.
+  private static let acceptsPerTurn = 128
 
   let shard: Shard
   let index: Int
@@ -78,6 +80,7 @@ final class ShardLoop {
     while let id = shard.pollResumed() { sockets.listReady(id) }
     shard.fanOut()
     work += writeSockets()
+    while let id = shard.pollShutdown() { shut(id) }
     while let id = shard.pollClosed() {
       if let fd = sockets.remove(id) { Socket.close(fd) }
       work += 1
@@ -197,10 +200,23 @@ final class ShardLoop {
     return work
   }
 
+  /// Tells the peer that nothing more comes, and looks for the end of what it sends.
+  private func shut(_ id: ConnectionID) {
+    guard let fd = sockets.fd(id) else { return }
+    do throws(SystemError) {
+      try Socket.shutdown(fd, .writing)
+      sockets.listReady(id)
+    } catch {
+      shard.handleEndOfInput(id, reset: true)
+    }
+  }
+
   // MARK: Connections
 
   private func acceptAll(_ listener: Int) {
-    while let accepted = front?.accept(listener) {
+    // The rest of a storm waits for the next turn: the listener stays readable.
+    for _ in 0..<ShardLoop.acceptsPerTurn {
+      guard let accepted = front?.accept(listener) else { return }
       let target = front?.nextShard(handoffs.count) ?? 0
       if target == index {
         adopt(accepted)

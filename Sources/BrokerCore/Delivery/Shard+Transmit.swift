@@ -28,7 +28,11 @@ extension Shard {
       if fillPlan(slot) {
         return ConnectionID(slot: slot, generation: connections[slot].generation)
       }
-      if connections[slot].phase == .closing { end(slot) }
+      if connections[slot].phase == .closing, !connections[slot].isShut {
+        connections[slot].isShut = true
+        connections[slot].stalledNs = nowNs
+        shutConnections.append(slot)
+      }
     }
     return nil
   }
@@ -43,7 +47,12 @@ extension Shard {
     guard let slot = live(id), !connections[slot].isWritable else { return }
     connections[slot].isWritable = true
     if connections[slot].phase != .closing { connections[slot].stalledNs = 0 }
-    if hasOutput(slot) || connections[slot].phase == .closing { listForTransmit(slot) }
+    if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }
+  }
+
+  /// A closing connection is listed once more when all is written.
+  private func isToBeShut(_ slot: UInt32) -> Bool {
+    connections[slot].phase == .closing && !connections[slot].isShut
   }
 
   // MARK: Filling
@@ -322,7 +331,7 @@ extension Shard {
     if connections[slot].isWritable {
       connections[slot].stalledNs = connections[slot].phase == .closing
         ? connections[slot].stalledNs : 0
-      if hasOutput(slot) || connections[slot].phase == .closing { listForTransmit(slot) }
+      if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }
     }
   }
 

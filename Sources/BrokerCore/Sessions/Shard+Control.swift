@@ -117,6 +117,17 @@ extension Shard {
     smallPool.give(&connections[slot].announced)
   }
 
+  /// A connection to which everything has been written: shut its socket for writing, so that the
+  /// peer reads to the end and closes. It ends when the peer has, or when the grace is over.
+  public func pollShutdown() -> ConnectionID? {
+    while let slot = shutConnections.removeLast() {
+      if connections.isUsed(slot), connections[slot].phase == .closing {
+        return ConnectionID(slot: slot, generation: connections[slot].generation)
+      }
+    }
+    return nil
+  }
+
   /// A connection that has ended: close its socket. Its identity is of no use from now on.
   public func pollClosed() -> ConnectionID? {
     guard let slot = closedConnections.removeLast() else { return nil }

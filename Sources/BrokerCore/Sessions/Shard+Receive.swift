@@ -45,7 +45,11 @@ extension Shard {
   /// Where to read the connection's socket into; nil where it is not to be read now (it waits for
   /// room, or ends).
   public func receiveRoom(_ id: ConnectionID) -> UnsafeMutableRawBufferPointer? {
-    guard let slot = live(id), isReadable(slot) else { return nil }
+    guard let slot = live(id) else { return nil }
+    // What a closing peer still sends is read and dropped: a socket that is closed with bytes unread
+    // resets the connection, and the peer would not see why.
+    if connections[slot].phase == .closing { return unsafe receiveBuffer.room(from: 0) }
+    guard isReadable(slot) else { return nil }
     return unsafe receiveBuffer.room(from: connections[slot].input.count)
   }
 
@@ -57,7 +61,7 @@ extension Shard {
 
   /// `count` bytes were read into `receiveRoom`.
   public func received(_ count: Int, on id: ConnectionID) {
-    guard let slot = live(id) else { return }
+    guard let slot = live(id), connections[slot].phase != .closing else { return }
     connections[slot].heardNs = nowNs
     connections[slot].hasPingOutstanding = false
     counters.received(slot, bytes: count, realtimeNs: realtimeNs)
