@@ -74,7 +74,8 @@ public final class GalleonClient: Sendable {
     return GalleonClient(shared)
   }
 
-  /// Opens a publisher for a topic, and creates the topic where there is none.
+  /// Opens a publisher for a topic, and creates the topic where there is none. While the client is
+  /// not connected it waits until it is.
   ///
   /// - Throws: `refused` with the broker's reason; `cancelled`; the client's error when it ended.
   public nonisolated(nonsending) func publisher(
@@ -86,7 +87,7 @@ public final class GalleonClient: Sendable {
   private nonisolated(nonsending) func openCore(
     _ topic: String, _ options: PublisherOptions
   ) async throws(GalleonError) -> PublisherCore {
-    try Self.checkName(topic)
+    try Self.check(topic, isPattern: false)
     let core = PublisherCore(
       ref: shared.nextRef(), topic: topic, options: options, mailbox: mailbox)
     let promise = Promise<Void>()
@@ -102,12 +103,13 @@ public final class GalleonClient: Sendable {
 
   /// Subscribes to all topics that match a pattern, also to those that come to be later. In a
   /// pattern, `*` stands for one part of a name and `>` for the rest: `hunt.*.loot`, `hunt.>`.
+  /// While the client is not connected it waits until it is.
   ///
   /// - Throws: `refused` with the broker's reason; `cancelled`; the client's error when it ended.
   public nonisolated(nonsending) func subscribe(
     _ pattern: String, options: SubscriptionOptions = SubscriptionOptions()
   ) async throws(GalleonError) -> Subscription {
-    try Self.checkName(pattern)
+    try Self.check(pattern, isPattern: true)
     let core = SubscriptionCore(
       ref: shared.nextRef(), pattern: pattern, options: options, mailbox: mailbox)
     let promise = Promise<Void>()
@@ -121,12 +123,15 @@ public final class GalleonClient: Sendable {
     return Subscription(core, self)
   }
 
-  /// The frame has no room for more; the broker checks the rest.
-  private static func checkName(_ name: String) throws(GalleonError) {
-    if name.utf8.count > WireLimits.topicNameBytesMax {
-      throw .invalidEvent(
-        "a topic's name or pattern has at most \(WireLimits.topicNameBytesMax) bytes")
+  /// Refuses a name as the broker would, without asking it: a frame has no room for a long one.
+  private static func check(_ name: String, isPattern: Bool) throws(GalleonError) {
+    let isValid = unsafe [UInt8](name.utf8).withUnsafeBytes {
+      unsafe isPattern ? isValidPattern($0) : isValidTopicName($0)
     }
+    if isValid { return }
+    let code: ErrorCode = isPattern ? .invalidPattern : .invalidTopicName
+    let text = isPattern ? "is no pattern of topics' names" : "is no name of a topic"
+    throw .refused(Refusal(code, text: "\"\(name)\" \(text)"))
   }
 
   /// Publishes an event that asks for a reply, and waits for the first one.
@@ -134,8 +139,7 @@ public final class GalleonClient: Sendable {
   /// - Parameter timeout: how long to wait.
   /// - Returns: the reply; its topic is that of the request.
   /// - Throws: `timeout`; `connectionLost` where the session ended meanwhile, so that the reply
-  ///   could not come any more; `tooManyRequests`; what ``Publisher/publish(_:key:headers:timeToLive:)``
-  ///   throws.
+  ///   could not come any more; `tooManyRequests`; what `publish` throws.
   public nonisolated(nonsending) func request(
     _ topic: String, _ payload: some EventBytes, headers: Headers = [:],
     timeout: Duration = .seconds(5)
@@ -150,8 +154,8 @@ public final class GalleonClient: Sendable {
     if let known = requesters.withLock({ $0[topic] }), known.counts.isOpen { return known }
     let core = try await openCore(topic, PublisherOptions())
     let surplus = requesters.withLock { requesters in
-      let surplus =
-        requesters[topic] ?? (requesters.count >= Self.requestersMax ? requesters.first?.value : nil)
+      let isFull = requesters.count >= Self.requestersMax
+      let surplus = requesters[topic] ?? (isFull ? requesters.first?.value : nil)
       if let surplus { requesters[surplus.topic] = nil }
       requesters[topic] = core
       return surplus

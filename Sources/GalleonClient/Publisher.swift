@@ -40,29 +40,50 @@ public final class Publisher: Sendable {
   /// - Throws: `eventTooLarge`, `invalidEvent`; `cancelled` where the task was cancelled while it
   ///   was suspended, and then the event was not published; `clientClosed`, or why the client
   ///   ended.
+  @inlinable
   public nonisolated(nonsending) func publish<Payload: EventBytes & ~Copyable & ~Escapable>(
     _ payload: borrowing Payload, key: (some EventBytes)? = String?.none, headers: Headers? = nil,
     timeToLive: Duration? = nil
   ) async throws(GalleonError) {
     while try !tryPublish(payload, key: key, headers: headers, timeToLive: timeToLive) {
-      try await core.waitForRoom()
+      try await waitForRoom()
     }
   }
 
   /// Publishes an event if there is room for it now, and says whether it did.
   ///
   /// - Throws: as `publish`, but for `cancelled`.
+  @inlinable
   public func tryPublish<Payload: EventBytes & ~Copyable & ~Escapable>(
     _ payload: borrowing Payload, key: (some EventBytes)? = String?.none, headers: Headers? = nil,
     timeToLive: Duration? = nil
   ) throws(GalleonError) -> Bool {
-    var parts = RecordParts()
+    try payload.withEventBytes { (payload) throws(GalleonError) in
+      guard let key else {
+        return try add(payload, key: RawSpan(), hasKey: false, headers, timeToLive)
+      }
+      return try key.withEventBytes { (key) throws(GalleonError) in
+        try add(payload, key: key, hasKey: true, headers, timeToLive)
+      }
+    }
+  }
+
+  @usableFromInline
+  func add(
+    _ payload: RawSpan, key: RawSpan, hasKey: Bool, _ headers: Headers?, _ timeToLive: Duration?
+  ) throws(GalleonError) -> Bool {
+    var parts = RecordParts(hasKey: hasKey)
     if let headers {
-      if let problem = headers.problem { throw problem }
+      if let problem = headers.problem { throw .invalidEvent(problem) }
       if !headers.isEmpty { parts.headers = headers.wire }
     }
     let lifeMs = timeToLive.map { clampedToUInt32($0.wireMilliseconds) } ?? timeToLiveMs
-    return try core.append(payload, key: key, &parts, timeToLiveMs: lifeMs)
+    return try core.append(payload, key: key, parts, timeToLiveMs: lifeMs)
+  }
+
+  @usableFromInline
+  nonisolated(nonsending) func waitForRoom() async throws(GalleonError) {
+    try await core.waitForRoom()
   }
 
   /// Publishes an event that deletes a key: it has no payload, and subscriptions see it with
@@ -70,8 +91,12 @@ public final class Publisher: Sendable {
   ///
   /// - Throws: as `publish`.
   public nonisolated(nonsending) func delete(key: some EventBytes) async throws(GalleonError) {
-    var parts = RecordParts(isTombstone: true)
-    while try !core.append(RawSpan(), key: key, &parts, timeToLiveMs: timeToLiveMs) {
+    let parts = RecordParts(hasKey: true, isTombstone: true)
+    while true {
+      let isTaken = try key.withEventBytes { (key) throws(GalleonError) in
+        try core.append(RawSpan(), key: key, parts, timeToLiveMs: timeToLiveMs)
+      }
+      if isTaken { return }
       try await core.waitForRoom()
     }
   }

@@ -80,10 +80,9 @@ import WireFormat
   @Test func keysAndHeadersAreWritten() throws {
     let scripted = try ScriptedSession.established()
     let core = try scripted.publisher(topicOptions: .keyed)
-    var parts = RecordParts(headers: (["kind": "gold", "by": "ann"] as Headers).wire)
-    _ = try core.append("compass", key: "player 7", &parts, timeToLiveMs: 0)
-    var tombstone = RecordParts(isTombstone: true)
-    _ = try core.append([UInt8](), key: "player 8", &tombstone, timeToLiveMs: 0)
+    let headers = (["kind": "gold", "by": "ann"] as Headers).wire
+    try core.add("compass", key: "player 7", RecordParts(hasKey: true, headers: headers))
+    try core.add("", key: "player 8", RecordParts(hasKey: true, isTombstone: true))
     let events = try #require(try scripted.turn().first).batch().events
     #expect(
       events == [

@@ -61,6 +61,38 @@ import WireFormat
     #expect(try scripted.turn().first?.batch().events.map(\.payload) == ["cut"])
   }
 
+  @Test func closingWaitsForWhatIsSentAgain() throws {
+    let scripted = try ScriptedSession.established()
+    let core = try scripted.publisher(options: PublisherOptions(acknowledgement: .accepted))
+    try core.add("again")
+    _ = try scripted.turn()
+    scripted.disconnect()
+    let promise = Promise<Void>()
+    scripted.shared.mailbox.post(.closePublisher(core, promise))
+    try scripted.establish()
+    #expect(try scripted.turn().map(\.type) == [.openTopic])
+    scripted.feed(BrokerFrames.topic(ref: core.ref))
+    #expect(try scripted.turn().map(\.type) == [.publish, .closeTopic])
+  }
+
+  @Test func aBreakWhileClosingClosesInTheNextSession() throws {
+    let scripted = try ScriptedSession.established()
+    let core = try scripted.publisher()
+    try core.add("in doubt")
+    let promise = Promise<Void>()
+    scripted.shared.mailbox.post(.closePublisher(core, promise))
+    #expect(try scripted.turn().map(\.type) == [.publish, .closeTopic])
+    scripted.disconnect()
+    #expect(core.counts.lost == 1)
+    try scripted.establish()
+    _ = try scripted.turn()
+    scripted.feed(BrokerFrames.topic(ref: core.ref))
+    #expect(try scripted.turn().map(\.type) == [.closeTopic])
+    scripted.feed(BrokerFrames.topicClosed(ref: core.ref))
+    #expect(promise.answer != nil)
+    #expect(throws: GalleonError.eventsLost(1)) { try core.reportLoss() }
+  }
+
   @Test func subscriptionsGoOnAtTheNextSequence() throws {
     let scripted = try ScriptedSession.established()
     let core = try scripted.subscription()

@@ -20,7 +20,7 @@ struct Backoff {
     let delay = delayNs
     delayNs = min(maxNs, delayNs * 2)
     if let hint {
-      return hint.afterNs + (hint.spreadNs == 0 ? 0 : UInt64.random(in: 0...hint.spreadNs, using: &random))
+      return hint.afterNs + UInt64.random(in: 0...hint.spreadNs, using: &random)
     }
     return UInt64.random(in: (delay / 2)...delay, using: &random)
   }

@@ -53,8 +53,10 @@ public struct Event: Sendable {
   public var wantsReply: Bool { view.replyTo != nil }
 
   /// Calls `body` once with the payload, without a copy.
-  public func withPayload<Result>(_ body: (RawSpan) -> Result) -> Result {
-    payload.withEventBytes(body)
+  public func withPayload<Result, Failure>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try payload.withEventBytes(body)
   }
 
   /// Answers a request. Suspends while too many replies wait to be sent.

@@ -12,7 +12,7 @@ public struct Headers: Sendable {
   private var encoded = EventHeaders()
 
   /// Why these headers cannot be published. A literal cannot throw, so `publish` does.
-  private(set) var problem: GalleonError?
+  private(set) var problem: String?
 
   public init() {}
 
@@ -45,12 +45,11 @@ public struct Headers: Sendable {
     if encoded.append(name: name, value: bytes) {
       pairs.append((name, bytes))
     } else {
-      problem = .invalidEvent(
-        """
+      problem = """
         an event has at most \(WireLimits.headersMax) headers; a name has 1 to \
         \(WireLimits.headerNameBytesMax) bytes and no control characters, a value at most \
         \(UInt16.max) bytes
-        """)
+        """
     }
   }
 

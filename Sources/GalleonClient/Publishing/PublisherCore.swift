@@ -50,46 +50,23 @@ final class PublisherCore: Sendable {
   }
 
   private enum Outcome: Equatable {
-    case appended, announce, full, finished, badKey, noKey
+    case appended, announce, full, finished, noKey
     case tooLarge(Int)
   }
 
   // MARK: - For users
 
   /// Takes one event in, or says that there is no room.
-  @inline(__always)
-  func append<Payload: EventBytes & ~Copyable & ~Escapable>(
-    _ payload: borrowing Payload, key: (some EventBytes)?, _ parts: inout RecordParts,
-    timeToLiveMs: UInt32
+  func append(
+    _ payload: RawSpan, key: RawSpan, _ parts: borrowing RecordParts, timeToLiveMs: UInt32
   ) throws(GalleonError) -> Bool {
-    guard let key else {
-      let outcome = payload.withEventBytes { payload in
-        append(payload, key: RawSpan(), parts, timeToLiveMs)
-      }
-      return try result(of: outcome)
-    }
-    parts.hasKey = true
-    let outcome = payload.withEventBytes { payload in
-      key.withEventBytes { key in append(payload, key: key, parts, timeToLiveMs) }
-    }
-    return try result(of: outcome)
-  }
-
-  @inline(__always)
-  private func append(
-    _ payload: RawSpan, key: RawSpan, _ parts: borrowing RecordParts, _ timeToLiveMs: UInt32
-  ) -> Outcome {
     let size = PublishBlock.recordBytes(payload: payload.byteCount, key: key.byteCount, parts)
     if parts.hasKey && (key.byteCount == 0 || key.byteCount > WireLimits.keyBytesMax) {
-      return .badKey
+      throw .invalidEvent("a key has 1 to \(WireLimits.keyBytesMax) bytes")
     }
-    return state.withLock { state in
+    let outcome = state.withLock { state in
       take(&state, size, payload, key, parts, timeToLiveMs)
     }
-  }
-
-  @inline(__always)
-  private func result(of outcome: Outcome) throws(GalleonError) -> Bool {
     if outcome == .appended { return true }
     return try slowResult(of: outcome)
   }
@@ -102,7 +79,6 @@ final class PublisherCore: Sendable {
       return true
     case .tooLarge(let bytes):
       throw .eventTooLarge(bytes: bytes, max: state.withLock { $0.recordBytesMax })
-    case .badKey: throw .invalidEvent("a key has 1 to \(WireLimits.keyBytesMax) bytes")
     case .noKey: throw .invalidEvent("every event of the topic \(topic) must have a key")
     case .finished: throw state.withLock { $0.failure } ?? .clientClosed
     }
@@ -134,7 +110,8 @@ final class PublisherCore: Sendable {
     return .announce
   }
 
-  /// Puts the block that is being filled aside and begins a new one. False where the buffer is full.
+  /// Puts the block that is being filled aside and begins a new one. False where the buffer is
+  /// full.
   @inline(never)
   private func startBlock(_ state: inout State, _ size: Int, _ timeToLiveMs: UInt32) -> Bool {
     if let current = state.current, current.isEmpty, current.capacity >= size {

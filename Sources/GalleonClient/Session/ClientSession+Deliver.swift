@@ -88,7 +88,7 @@ extension ClientSession {
       storage: storage, offset: offset, recordOffset: offset + BatchField.size, index: 0,
       left: place.count, chargedBytes: place.charge)
     while batch.left > fresh { _ = batch.next() }
-    row.deliveries.append(.batch(batch))
+    add(.batch(batch), to: row)
   }
 
   /// Books a batch as delivered, explains what lies before it, and says how many of its last events
@@ -114,11 +114,10 @@ extension ClientSession {
     let fresh = account(row, topic, place)
     guard fresh > 0 else { return }
     row.core.consumed(events: UInt64(fresh), bytes: UInt64(place.charge))
-    row.deliveries.append(
-      .gap(
-        Gap(
-          topic: topic.name, first: place.next - UInt64(fresh), last: place.next - 1,
-          count: UInt64(fresh), bytes: UInt64(place.charge), cause: .corrupt)))
+    let gap = Gap(
+      topic: topic.name, first: place.next - UInt64(fresh), last: place.next - 1,
+      count: UInt64(fresh), bytes: UInt64(place.charge), cause: .corrupt)
+    add(.gap(gap), to: row)
   }
 
   /// Makes a gap of a batch that is damaged, and says where the next one starts.

@@ -60,7 +60,8 @@ extension ClientSession {
   func refused(_ row: PublisherRow, _ refusal: Refusal, _ nowNs: UInt64) {
     guard case .opening = row.phase else { return }
     if row.hasBeenOpen && refusal.isRetryable {
-      row.phase = .waiting(untilNs: nowNs + Self.reopenDelayNs)
+      row.phase = .waiting
+      reopenAtNs = min(reopenAtNs, nowNs + Self.reopenDelayNs)
       return
     }
     publishers[row.core.ref] = nil
@@ -94,6 +95,7 @@ extension ClientSession {
   func flush(_ core: PublisherCore, _ nowNs: UInt64) {
     guard let row = publishers[core.ref] else { return }
     row.flushThrough = core.counts.published
+    isFlushAwaited = true
     makeReady(core.ref)
     sendBarrierIfDue(nowNs)
   }
@@ -119,11 +121,15 @@ extension ClientSession {
 
   func sendBarrierIfDue(_ nowNs: UInt64) {
     guard isOpen, barrier == nil, unconfirmedSinceNs != .max else { return }
+    let isDue = unconfirmedBytes >= Self.barrierBytes || nowNs >= barrierDueNs
+    guard isDue || isFlushAwaited else { return }
     let doubtful = publishers.values.filter {
       !$0.isAcknowledged && $0.writtenThrough > $0.confirmedThrough
     }
-    let isAwaited = doubtful.contains { $0.flushThrough > $0.confirmedThrough }
-    guard isAwaited || unconfirmedBytes >= Self.barrierBytes || nowNs >= barrierDueNs else {
+    guard isDue || doubtful.contains(where: { $0.flushThrough > $0.confirmedThrough }) else {
+      isFlushAwaited = publishers.values.contains {
+        !$0.isAcknowledged && $0.flushThrough > $0.confirmedThrough
+      }
       return
     }
     let correlation = nextCorrelation()
@@ -213,6 +219,8 @@ extension ClientSession {
       var again: [PublishBlock] = []
       while let block = row.inFlight.popFirst() { again.append(block) }
       for block in again.reversed() { row.resend.prepend(block) }
+      // Of the next session nothing is written yet; CLOSE_TOPIC must not come before it.
+      row.writtenThrough = row.confirmedThrough
       return
     }
     while let block = row.inFlight.popFirst() { row.core.release(block) }

@@ -17,11 +17,21 @@ extension ClientSession {
         fault(error.code, "\(error)")
       }
     }
-    for row in subscriptions.values where !row.deliveries.isEmpty {
-      row.core.deliver(&row.deliveries)
-    }
+    deliverTouched()
     closeIfDrained(nowNs)
     return at
+  }
+
+  /// Keeps a delivery for its subscription until the end of the turn.
+  func add(_ delivery: Delivery, to row: SubscriptionRow) {
+    if row.deliveries.isEmpty { touched.append(row) }
+    row.deliveries.append(delivery)
+  }
+
+  /// Hands the deliveries of this turn over: one lock for each subscription.
+  func deliverTouched() {
+    for row in touched { row.core.deliver(&row.deliveries) }
+    touched.removeAll(keepingCapacity: true)
   }
 
   @unsafe

@@ -42,7 +42,8 @@ extension ClientSession {
   /// Where to go on in each topic: topic u32, reserved u32, sequence u64.
   private func positions(of row: SubscriptionRow) -> [UInt8] {
     var bytes: [UInt8] = []
-    let room = Int(welcome?.frameLengthMax ?? 0) - Subscribe.prefixSize - WireLimits.topicNameBytesMax
+    let frameMax = Int(welcome?.frameLengthMax ?? 0)
+    let room = frameMax - Subscribe.prefixSize - 2 - WireLimits.topicNameBytesMax
     for topic in row.next.keys.sorted() {
       let sequence = row.next[topic]!
       if bytes.count + Self.positionBytes > room {
@@ -50,8 +51,9 @@ extension ClientSession {
         // what lies between.
         row.next[topic] = nil
         let name = topics[topic]?.name ?? row.core.pattern
-        row.deliveries.append(
-          .gap(Gap(topic: name, first: sequence, last: 0, count: 0, bytes: 0, cause: .unexplained)))
+        let gap = Gap(
+          topic: name, first: sequence, last: 0, count: 0, bytes: 0, cause: .unexplained)
+        add(.gap(gap), to: row)
         continue
       }
       for shift in stride(from: 0, to: 32, by: 8) {
@@ -88,10 +90,9 @@ extension ClientSession {
     if row.hasBeenOpen && !isSameInstance {
       row.next = [:]
       row.start = .earliest
-      row.deliveries.append(
-        .gap(
-          Gap(
-            topic: row.core.pattern, first: 0, last: 0, count: 0, bytes: 0, cause: .newEpoch)))
+      let gap = Gap(
+        topic: row.core.pattern, first: 0, last: 0, count: 0, bytes: 0, cause: .newEpoch)
+      add(.gap(gap), to: row)
     }
     if row.closed != nil {
       // It was being closed when the connection broke; there is nothing left to close.
@@ -121,7 +122,8 @@ extension ClientSession {
     switch row.phase {
     case .opening:
       if row.hasBeenOpen && refusal.isRetryable && row.closed == nil {
-        row.phase = .waiting(untilNs: nowNs + Self.reopenDelayNs)
+        row.phase = .waiting
+        reopenAtNs = min(reopenAtNs, nowNs + Self.reopenDelayNs)
         return
       }
       subscriptions[row.core.ref] = nil
@@ -159,21 +161,20 @@ extension ClientSession {
       explain(row, topic, upTo: gap.first)
       row.next[gap.topic] = gap.last + 1
     }
-    row.deliveries.append(
-      .gap(
-        Gap(
-          topic: topic.name, first: gap.first, last: gap.last, count: gap.count,
-          bytes: gap.bytes, cause: GapCause(gap.cause))))
+    if gap.cause == .newEpoch { row.next[gap.topic] = nil }
+    let told = Gap(
+      topic: topic.name, first: gap.first, last: gap.last, count: gap.count, bytes: gap.bytes,
+      cause: GapCause(gap.cause))
+    add(.gap(told), to: row)
   }
 
   /// Makes a gap of what lies between the place where the last delivery ended and `sequence`.
   func explain(_ row: SubscriptionRow, _ topic: DeliveredTopic, upTo sequence: UInt64) {
     guard let expected = row.next[topic.id], sequence > expected else { return }
-    row.deliveries.append(
-      .gap(
-        Gap(
-          topic: topic.name, first: expected, last: sequence - 1, count: sequence - expected,
-          bytes: 0, cause: .unexplained)))
+    let gap = Gap(
+      topic: topic.name, first: expected, last: sequence - 1, count: sequence - expected,
+      bytes: 0, cause: .unexplained)
+    add(.gap(gap), to: row)
   }
 
   // MARK: - Closing
@@ -222,6 +223,5 @@ extension ClientSession {
     row.phase = .idle
     row.grantedEvents = 0
     row.grantedBytes = 0
-    row.core.deliver(&row.deliveries)
   }
 }

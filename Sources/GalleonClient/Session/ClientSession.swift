@@ -1,8 +1,8 @@
 import LinuxIO
 import WireFormat
 
-/// The client's side of the protocol without sockets and clocks: bytes in, bytes out, the time as an
-/// argument. It outlives its connections: what was opened in one session is opened again in the
+/// The client's side of the protocol without sockets and clocks: bytes in, bytes out, the time as
+/// an argument. It outlives its connections: what was opened in one session is opened again in the
 /// next, and goes on where it was.
 ///
 /// Used by the client's thread alone. Users reach it through the mailbox, and it reaches them
@@ -40,6 +40,10 @@ final class ClientSession {
   var pages: [UInt32: Promise<StatsPage>] = [:]
   private var lastCorrelation: UInt32 = 0
   var requestDeadlineNs = UInt64.max
+  /// When publishers and subscriptions that were refused for the time being ask again.
+  var reopenAtNs = UInt64.max
+  /// Subscriptions that deliveries have come for in this turn.
+  var touched: [SubscriptionRow] = []
   /// Set by `close`: the time at which what is not sent stays unsent.
   var closeDeadlineNs: UInt64?
   /// Published events that may not have arrived, since the last WELCOME.
@@ -55,6 +59,8 @@ final class ClientSession {
   /// Publishers that may have something to send, in their round.
   var ready = Queue<PublisherRow>()
   var barrier: Barrier?
+  /// Somebody waits in `flush` for an unacknowledged publisher.
+  var isFlushAwaited = false
   /// For `outputPieces`, kept for its memory.
   var pieces: [IOVector] = []
   /// Bytes of unacknowledged publishers written since the last barrier, and when the first was.
@@ -108,6 +114,8 @@ final class ClientSession {
     for promise in pages.values { promise.fulfil(.failure(error)) }
     pages = [:]
     topics = [:]
+    reopenAtNs = .max
+    deliverTouched()
     disconnectPublishers()
     for row in subscriptions.values { disconnect(row) }
   }
@@ -197,12 +205,7 @@ final class ClientSession {
       deadline = min(deadline, max(lastReceivedNs, lastPingNs) + heartbeatNs)
       deadline = min(deadline, lastReceivedNs + silenceNsMax)
       deadline = min(deadline, barrierDueNs)
-      for row in publishers.values {
-        if case .waiting(let untilNs) = row.phase { deadline = min(deadline, untilNs) }
-      }
-      for row in subscriptions.values {
-        if case .waiting(let untilNs) = row.phase { deadline = min(deadline, untilNs) }
-      }
+      deadline = min(deadline, reopenAtNs)
     }
     return deadline
   }
@@ -224,18 +227,19 @@ final class ClientSession {
         lastPingNs = nowNs
         _ = Ping(time: nowNs).encode(into: &control)
       }
-      reopenWaiting(nowNs)
+      if nowNs >= reopenAtNs { reopenWaiting(nowNs) }
       sendBarrierIfDue(nowNs)
     }
     closeIfDrained(nowNs)
   }
 
   private func reopenWaiting(_ nowNs: UInt64) {
+    reopenAtNs = .max
     for row in publishers.values {
-      if case .waiting(let untilNs) = row.phase, nowNs >= untilNs { sendOpen(row) }
+      if case .waiting = row.phase { sendOpen(row) }
     }
     for row in subscriptions.values {
-      if case .waiting(let untilNs) = row.phase, nowNs >= untilNs { sendSubscribe(row, nowNs) }
+      if case .waiting = row.phase { sendSubscribe(row, nowNs) }
     }
   }
 
@@ -246,6 +250,7 @@ final class ClientSession {
     let isDrained = publishers.values.allSatisfy(\.isSettled) && shared.replies.isEmpty
     guard isDrained || nowNs >= closeDeadlineNs else {
       for row in publishers.values { row.flushThrough = row.core.counts.published }
+      isFlushAwaited = true
       sendBarrierIfDue(nowNs)
       return
     }

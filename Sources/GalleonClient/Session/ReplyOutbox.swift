@@ -28,7 +28,7 @@ final class ReplyOutbox: Sendable {
   nonisolated(nonsending) func send(
     to address: ReplyAddress, _ payload: some EventBytes, headers: Headers
   ) async throws(GalleonError) {
-    if let problem = headers.problem { throw problem }
+    if let problem = headers.problem { throw .invalidEvent(problem) }
     let frame = try frame(to: address, payload, headers)
     while try !append(frame) { try await waitForRoom() }
   }

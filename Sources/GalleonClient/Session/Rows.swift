@@ -8,8 +8,8 @@ final class PublisherRow {
     case opening
     case open
     case closing
-    /// Refused for the time being; asked for again then.
-    case waiting(untilNs: UInt64)
+    /// Refused for the time being; asked for again at the session's `reopenAtNs`.
+    case waiting
   }
 
   let core: PublisherCore
@@ -64,8 +64,8 @@ final class SubscriptionRow {
     case opening
     case open
     case closing
-    /// Refused for the time being; asked for again then.
-    case waiting(untilNs: UInt64)
+    /// Refused for the time being; asked for again at the session's `reopenAtNs`.
+    case waiting
   }
 
   let core: SubscriptionCore

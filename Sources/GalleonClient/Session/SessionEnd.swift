@@ -44,6 +44,10 @@ extension CloseReason {
 }
 
 extension Refusal {
+  init(_ code: ErrorCode, text: String) {
+    self.init(code: code.rawValue, name: "\(code.name)", isRetryable: code.retryable, text: text)
+  }
+
   init(_ frame: ErrorFrame) {
     self.init(
       code: frame.codeRaw, name: frame.code.map { "\($0.name)" } ?? "unknown",

@@ -2,6 +2,7 @@
 ///
 /// It holds what it fetched, so that the next event costs neither a lock nor a suspension. What is
 /// left when it goes is put back for the next loop.
+@usableFromInline
 final class DeliveryReader {
   private let core: SubscriptionCore
   private var fetched = Queue<Delivery>()
@@ -24,6 +25,7 @@ final class DeliveryReader {
     core.putBack(&fetched)
   }
 
+  @usableFromInline
   enum Taken {
     case event(Event)
     case gap(Gap)
@@ -31,7 +33,7 @@ final class DeliveryReader {
   }
 
   /// The next event of the batch at hand, without a suspension.
-  @inline(__always)
+  @usableFromInline
   func nextInBatch() -> Event? {
     guard batch != nil, batch!.left > 0 else { return nil }
     takenEvents += 1
@@ -39,6 +41,7 @@ final class DeliveryReader {
   }
 
   /// The next event or gap, or the end; suspends where there is none yet.
+  @usableFromInline
   nonisolated(nonsending) func next() async throws(GalleonError) -> Taken {
     while true {
       if let event = nextInBatch() { return .event(event) }
@@ -60,7 +63,8 @@ final class DeliveryReader {
     }
   }
 
-  /// Charged bytes are booked for whole batches: their memory is held until the last event is taken.
+  /// Charged bytes are booked for whole batches: their memory is held until the last event is
+  /// taken.
   private func finishBatch() {
     guard let done = batch else { return }
     takenBytes += UInt64(done.chargedBytes)

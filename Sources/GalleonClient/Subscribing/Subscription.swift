@@ -41,7 +41,7 @@ public final class Subscription: AsyncSequence, Sendable {
   /// The same sequence with its gaps as values.
   public var items: SubscriptionItems { SubscriptionItems(subscription: self) }
 
-  /// Closes the subscription. What was delivered and not taken is dropped; loops over it end.
+  /// Closes the subscription. What has been delivered can still be taken; then loops over it end.
   ///
   /// - Returns: what became of everything that matched, since the client last connected.
   @discardableResult
@@ -53,7 +53,7 @@ public final class Subscription: AsyncSequence, Sendable {
 
   /// Takes events from a subscription.
   public struct Iterator: AsyncIteratorProtocol {
-    private let reader: DeliveryReader
+    @usableFromInline let reader: DeliveryReader
     private let subscription: Subscription
 
     init(reader: DeliveryReader, subscription: Subscription) {
@@ -64,6 +64,7 @@ public final class Subscription: AsyncSequence, Sendable {
     /// The next event; nil when the subscription was closed.
     ///
     /// - Throws: `gap` where events are missing; `cancelled`; the client's error when it ended.
+    @inlinable
     public mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws(GalleonError) -> Event? {
@@ -99,7 +100,7 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
 
   /// Takes events and gaps from a subscription.
   public struct Iterator: AsyncIteratorProtocol {
-    private let reader: DeliveryReader
+    @usableFromInline let reader: DeliveryReader
     private let subscription: Subscription
 
     init(reader: DeliveryReader, subscription: Subscription) {
@@ -110,6 +111,7 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
     /// The next event or gap; nil when the subscription was closed.
     ///
     /// - Throws: `cancelled`; the client's error when it ended.
+    @inlinable
     public mutating func next(
       isolation actor: isolated (any Actor)?
     ) async throws(GalleonError) -> Element? {

@@ -109,7 +109,9 @@ enum BrokerFrames {
     }
   }
 
-  static func statsPage(correlation: UInt32, total: UInt64, offset: UInt64, bytes: [UInt8]) -> [UInt8] {
+  static func statsPage(
+    correlation: UInt32, total: UInt64, offset: UInt64, bytes: [UInt8]
+  ) -> [UInt8] {
     frame {
       unsafe StatsPage(total: total, offset: offset)
         .encode(into: &$0, correlation: correlation, bytes: bytes.span.bytes)

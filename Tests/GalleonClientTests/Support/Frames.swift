@@ -92,7 +92,9 @@ struct SentBatch {
       while let view = try cursor.next() {
         var headers: [String: String] = [:]
         var headerCursor = unsafe HeaderCursor(view, in: raw)
-        while let header = try headerCursor.next() { headers[text(header.name)] = text(header.value) }
+        while let header = try headerCursor.next() {
+          headers[text(header.name)] = text(header.value)
+        }
         events.append(
           SentEvent(
             payload: text(view.payload), key: view.hasKey ? text(view.key) : nil,

@@ -104,11 +104,21 @@ final class ScriptedSession {
 }
 
 extension PublisherCore {
+  @discardableResult
+  func add(
+    _ payload: String, key: String?, _ parts: RecordParts, timeToLiveMs: UInt32 = 0
+  ) throws -> Bool {
+    try payload.withEventBytes { payload in
+      try (key ?? "").withEventBytes { key in
+        try append(payload, key: key, parts, timeToLiveMs: timeToLiveMs)
+      }
+    }
+  }
+
   /// Takes one event in for a test.
   @discardableResult
   func add(_ payload: String, key: String? = nil, timeToLiveMs: UInt32 = 0) throws -> Bool {
-    var parts = RecordParts()
-    return try append(payload, key: key, &parts, timeToLiveMs: timeToLiveMs)
+    try add(payload, key: key, RecordParts(hasKey: key != nil), timeToLiveMs: timeToLiveMs)
   }
 }
 
