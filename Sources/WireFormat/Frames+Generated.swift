@@ -893,7 +893,7 @@ public struct Welcome: Equatable, Sendable {
   public var codecs: CodecSet
   /// Largest frame, in length's terms, that the broker accepts. In bytes.
   public var frameLengthMax: UInt32
-  /// Largest decoded size of a batch's records. In bytes.
+  /// Largest decoded size of a batch's records; at most batchBytesCeiling. In bytes.
   public var batchBytesMax: UInt32
   /// Heartbeat interval of this session, for both sides. In milliseconds.
   public var heartbeatMs: UInt32

@@ -29,31 +29,34 @@ enum RecordWord {
   var at = 0
   var left = count
   while left > 0 {
+    // Records without flags, as long as there are some. `at` may pass `end` by one record before
+    // it is compared, and four steps are far below what an Int holds.
+    while !requireKey, left > 0, end - at >= RecordWord.bytes {
+      let word = unsafe base.loadUInt32(at)
+      guard word <= RecordWord.sizeMask else { break }
+      let step = RecordWord.bytes + Int(word)
+      at += step
+      left -= 1
+      while left >= 4, end - at >= 3 * step + RecordWord.bytes,
+        unsafe base.loadUInt32(at) == word, unsafe base.loadUInt32(at + step) == word,
+        unsafe base.loadUInt32(at + 2 * step) == word,
+        unsafe base.loadUInt32(at + 3 * step) == word
+      {
+        at += 4 * step
+        left -= 4
+      }
+    }
+    guard left > 0 else { break }
     guard end - at >= RecordWord.bytes else {
-      throw WireError(.malformedBatch, offset: at, need: RecordWord.bytes, have: end - at)
+      throw WireError(.malformedBatch, offset: min(at, end), need: RecordWord.bytes, have: end - at)
     }
     let word = unsafe base.loadUInt32(at)
-    if word > RecordWord.sizeMask || requireKey {
-      if let bytes = unsafe keyedRecordBytes(base + at, word: word, left: end - at) {
-        at += bytes
-      } else {
-        at = try unsafe checkRecord(records, at: at, requireKey: requireKey)
-      }
-      left -= 1
-      continue
+    if let bytes = unsafe keyedRecordBytes(base + at, word: word, left: end - at) {
+      at += bytes
+    } else {
+      at = try unsafe checkRecord(records, at: at, requireKey: requireKey)
     }
-    let step = RecordWord.bytes + Int(word)
-    at += step
     left -= 1
-    // The sum of four steps is far below what an Int holds, and `at` may pass `end` only by one
-    // record before the guard above sees it.
-    while left >= 4, end - at >= 3 * step + RecordWord.bytes,
-      unsafe base.loadUInt32(at) == word, unsafe base.loadUInt32(at + step) == word,
-      unsafe base.loadUInt32(at + 2 * step) == word, unsafe base.loadUInt32(at + 3 * step) == word
-    {
-      at += 4 * step
-      left -= 4
-    }
   }
   guard at == end else {
     throw WireError(.malformedBatch, offset: min(at, end), need: at, have: end)

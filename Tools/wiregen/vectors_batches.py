@@ -193,6 +193,14 @@ def all_of_them(registry):
     skippable = b"\x50\x2a\x4d\x18\x04\0\0\0skip"
     add("zstd-skippable", "A frame to be skipped, then one with records.", "DecodedLength",
         batch(good_row, codec="zstd", stored=skippable + zstd(half + half)), "malformedBatch")
+    frame = zstd(half + half)
+    for version in range(0x22, 0x28):
+        add(f"zstd-format-{version:02x}", "A frame of an older format, by its magic number.",
+            "DecodedLength",
+            batch(good_row, codec="zstd", stored=bytes([version]) + frame[1:]), "malformedBatch")
+    for size in (1, 3, 4, 9):
+        add(f"zstd-cut-{size}", f"The first {size} bytes of a frame.", "DecodedLength",
+            batch(good_row, codec="zstd", stored=frame[:size]), "malformedBatch")
     add("lz4-offset-0", "A match at offset 0.", "DecodedLength",
         batch([record(b"")], codec="lz4", stored=b"\x1fa\0\0\x50abcde", decoded_length=24),
         "malformedBatch")

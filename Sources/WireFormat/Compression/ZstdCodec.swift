@@ -40,8 +40,10 @@ struct ZstdCodec: ~Copyable {
   ) -> Int? {
     if unsafe decompressor == nil { unsafe decompressor = ZSTD_createDCtx() }
     precondition(unsafe decompressor != nil, "no memory for a Zstandard context")
-    // The library would decode any number of frames one after another.
-    guard unsafe ZSTD_findFrameCompressedSize(source.baseAddress, source.count) == source.count
+    // The library would decode any number of frames one after another, and may know the formats
+    // that came before the standard.
+    guard source.count >= 4, unsafe source.baseAddress!.loadUInt32(0) == ZSTD_MAGICNUMBER,
+      unsafe ZSTD_findFrameCompressedSize(source.baseAddress, source.count) == source.count
     else { return nil }
     let written = unsafe ZSTD_decompressDCtx(
       decompressor, target.baseAddress, target.count, source.baseAddress, source.count)
