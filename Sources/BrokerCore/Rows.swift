@@ -85,6 +85,9 @@ struct PublisherEntry: BitwiseCopyable {
   /// The owner's row for it.
   var writer: UInt32 = noSlot
   var ackLevel: UInt8
+  /// Of the topic, once it is known: its options and its owner.
+  var topicFlags: UInt8 = 0
+  var owner: UInt8 = 0
   var isOpen = false
   var isClosing = false
   /// The connection is gone; the slot is freed when the owner has confirmed.

@@ -72,6 +72,8 @@ extension Shard {
       return
     }
     publishers[publisher].topic = answer.topic
+    publishers[publisher].topicFlags = topics[answer.topic].shared.settings.flags
+    publishers[publisher].owner = UInt8(topics[answer.topic].shared.owner)
     var request = answer
     request.kind = .openWriter
     guard let number = requests.insert(request) else {

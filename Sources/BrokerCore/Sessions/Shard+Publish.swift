@@ -3,25 +3,33 @@ import WireFormat
 extension Shard {
   // MARK: Batches
 
+  /// A PUBLISH, as places in the receive buffer.
+  struct PublishFrame {
+    var ref: UInt32
+    var bodyOffset: Int
+    var end: Int
+  }
+
   func receivePublish(
-    _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+    _ frame: PublishFrame, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) throws(WireError) -> FrameFate {
-    guard let publisher = findPublisher(slot, frame.header.ref),
+    guard let publisher = findPublisher(slot, frame.ref),
       publishers[publisher].isOpen, !publishers[publisher].isClosing
     else {
       flushTally()
       return close(slot, .unknownPublisher)
     }
-    guard frame.bodyCount > 0 else {
+    guard frame.bodyOffset < frame.end else {
       throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
     }
     let id = publishers[publisher].topic
-    let shared = topics[id].shared
-    let settings = shared.settings
+    let isKeyed = publishers[publisher].topicFlags & TopicSettings.keyedFlag != 0
+    let isBlock = publishers[publisher].topicFlags & TopicSettings.blockFlag != 0
+    let owner = Int(publishers[publisher].owner)
     let limits = BatchLimits(
       batchBytesMax: self.limits.batchBytesMax,
-      codecs: CodecSet(rawValue: connections[slot].codecs), requireKey: settings.isKeyed,
-      openCompressed: settings.isKeyed)
+      codecs: CodecSet(rawValue: connections[slot].codecs), requireKey: isKeyed,
+      openCompressed: isKeyed)
     // Where an earlier attempt at this frame had to stop.
     var offset = frame.bodyOffset + Int(connections[slot].frameDone)
     if tally.publisher != publisher {
@@ -34,15 +42,15 @@ extension Shard {
       let batch = try unsafe validateBatch(
         rest, limits: limits,
         expectedPublisherSequence: publishers[publisher].nextPublisherSequence, codecs: codecs)
-      if settings.isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
+      if isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
         flushTally()
         return close(slot, .publishCreditExceeded)
       }
       let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<batch.paddedLength])
       let isAccepted =
-        shared.owner == index
-        ? unsafe accept(whole, batch, from: publisher, topic: id)
-        : unsafe forward(whole, from: publisher, topic: id, to: shared.owner)
+        owner == index
+        ? unsafe accept(whole, batch, from: publisher, topic: id, isBlock: isBlock)
+        : unsafe forward(whole, from: publisher, topic: id, to: owner)
       guard isAccepted else {
         connections[slot].frameDone = UInt32(offset - frame.bodyOffset)
         return .later
@@ -96,12 +104,13 @@ extension Shard {
 
   /// Puts a batch into a topic that this shard owns. False where there is no page now.
   private func accept(
-    _ whole: UnsafeRawBufferPointer, _ batch: ValidBatch, from publisher: UInt32, topic id: UInt32
+    _ whole: UnsafeRawBufferPointer, _ batch: ValidBatch, from publisher: UInt32,
+    topic id: UInt32, isBlock: Bool
   ) -> Bool {
     guard
       let sequence = unsafe appendBatch(id, whole, count: batch.count, charge: batch.charge)
     else { return false }
-    if topics[id].shared.settings.isBlock {
+    if isBlock {
       writers[publishers[publisher].writer].usedBytes += UInt64(batch.charge)
       listForGrant(id)
     }

@@ -105,6 +105,16 @@ extension Shard {
     var frames = 0
     defer { counters.framesReceived(slot, frames) }
     frames: while true {
+      if let publish = unsafe wholePublish(in: bytes, at: offset, on: slot) {
+        fate = unsafe receivePublishOrClose(publish, in: bytes, on: slot)
+        guard fate == .done else {
+          if fate == .later { break frames }
+          return
+        }
+        offset = publish.end
+        frames += 1
+        continue
+      }
       let frame: FrameView?
       do throws(WireError) {
         frame = try unsafe nextFrame(
@@ -115,13 +125,9 @@ extension Shard {
         return
       }
       guard let frame else { break }
-      if frame.header.typeRaw == FrameType.publish.rawValue {
-        fate = unsafe receivePublishOrClose(frame, in: bytes, on: slot)
-      } else {
-        // Whatever else comes may end publishers, which must have been counted before.
-        flushTally()
-        fate = unsafe receive(frame, in: bytes, on: slot)
-      }
+      // Whatever else comes may end publishers, which must have been counted before.
+      flushTally()
+      fate = unsafe receive(frame, in: bytes, on: slot)
       switch fate {
       case .done:
         offset = frame.end
@@ -181,11 +187,25 @@ extension Shard {
 
   // MARK: Frames
 
-  /// The way of most frames.
+  /// The way of most frames: a PUBLISH that is there as a whole. Everything else, what is wrong with
+  /// a frame's length above all, goes the way of `nextFrame`.
+  @inline(__always)
+  private func wholePublish(
+    in bytes: UnsafeRawBufferPointer, at offset: Int, on slot: UInt32
+  ) -> PublishFrame? {
+    let have = bytes.count - offset
+    guard have >= FrameHeader.size, connections[slot].phase == .open else { return nil }
+    let header = unsafe FrameHeader(load: bytes.baseAddress! + offset)
+    guard header.typeRaw == FrameType.publish.rawValue, header.length >= FrameHeader.lengthMin,
+      header.length <= connections[slot].inputLengthMax, header.frameBytes <= have
+    else { return nil }
+    return PublishFrame(
+      ref: header.ref, bodyOffset: offset + FrameHeader.size, end: offset + header.frameBytes)
+  }
+
   private func receivePublishOrClose(
-    _ frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+    _ frame: PublishFrame, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) -> FrameFate {
-    if connections[slot].phase == .handshake { return close(slot, .handshakeRequired) }
     do throws(WireError) {
       return try unsafe receivePublish(frame, in: bytes, on: slot)
     } catch {
@@ -208,7 +228,7 @@ extension Shard {
     do throws(WireError) {
       switch type {
       case .publish:
-        return unsafe receivePublishOrClose(frame, in: bytes, on: slot)
+        preconditionFailure("a whole PUBLISH takes its own way")
       case .credit:
         var reader = unsafe FrameReader(frame, in: bytes)
         let credit = try Credit(reader: &reader)
