@@ -31,7 +31,8 @@ struct Contender: Sendable {
   /// The program and its arguments, for a port on 127.0.0.1.
   func command(port: UInt16, _ programs: Programs) -> (executable: String, arguments: [String]) {
     switch server {
-    case .galleon: (programs.galleon, ["serve", "--listen", "127.0.0.1:\(port)"])
+    case .galleon:
+      (programs.galleon, ["serve", "--listen", "127.0.0.1:\(port)"] + programs.galleonFlags)
     case .nats: (programs.nats, ["-a", "127.0.0.1", "-p", "\(port)"])
     case .redis:
       // The default of 10,000 clients is too low for the workload with many subscribers; it needs
@@ -51,6 +52,8 @@ struct Contender: Sendable {
 /// Where the programs are.
 struct Programs: Sendable {
   var galleon = ".build/release/galleon"
+  /// More flags for `galleon serve`.
+  var galleonFlags: [String] = []
   var nats = "nats-server"
   var redis = "redis-server"
   /// This program.

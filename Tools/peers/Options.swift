@@ -29,6 +29,9 @@ struct Options: Sendable {
       OptionSpec("seconds", "S", "Length of one measurement. Default: 2."),
       OptionSpec("galleon", "PATH", "The broker. Default: .build/release/galleon."),
       OptionSpec(
+        "serve-flag", "FLAG=VALUE", repeatable: true,
+        "A flag for galleon serve without its dashes, such as shards=1."),
+      OptionSpec(
         "congestion", "NAME",
         "Congestion control of the client's sockets, for all servers alike. Default: the "
           + "machine's. The servers' own sockets keep the machine's."),
@@ -80,6 +83,7 @@ struct Options: Sendable {
     seconds = try Self.seconds(arguments) ?? 2
     congestionControl = arguments.text("congestion")
     if let path = arguments.text("galleon") { programs.galleon = path }
+    programs.galleonFlags = arguments.all("serve-flag").map { "--\($0)" }
     json = arguments.has("json")
   }
 

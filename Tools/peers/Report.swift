@@ -96,6 +96,9 @@ struct Report {
       return (words, isWhole && mine >= share * whole)
     case .atMost(let limit, contender: series.contender.name):
       return ("at most \(text(limit, series))", isWhole && mine <= limit)
+    case .memoryAtMost(let limit, contender: series.contender.name):
+      guard let memory = series.memoryBytes else { return nil }
+      return ("at most \(HumanNumber.short(limit))B of memory", memory <= limit)
     default: return nil
     }
   }
