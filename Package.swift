@@ -60,7 +60,9 @@ let package = Package(
         "BrokerServer", "GalleonClient", "LoadKit", "CommandSupport", "Counters", "WireFormat",
         "LinuxIO",
       ],
-      swiftSettings: strict),
+      swiftSettings: strict,
+      // A broker starts in milliseconds and idles small: no libraries to load and relocate.
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .executableTarget(
       name: "hunt-demo",
       dependencies: ["GalleonClient", "Counters", "WireFormat", "LinuxIO"],

@@ -54,7 +54,7 @@ struct OutputTests {
     let text = json {
       $0.object {
         $0.field("n", 1)
-        $0.field("payload", orBase64: "payloadBase64", bytes)
+        $0.field("payload", orBase64: "payloadBase64", bytes[...])
         $0.field("m", 2)
       }
     }
@@ -73,7 +73,7 @@ struct OutputTests {
 
   func shown(_ bytes: [UInt8]) -> String {
     var output: [UInt8] = []
-    TerminalText.append(bytes, to: &output)
+    TerminalText.append(bytes[...], to: &output)
     return String(decoding: output, as: UTF8.self)
   }
 

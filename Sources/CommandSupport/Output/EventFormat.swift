@@ -73,7 +73,7 @@ public struct EventFormat: Sendable {
           for (name, value) in event.headers {
             json.object { json in
               json.field("name", name)
-              json.field("value", orBase64: "valueBase64", value)
+              json.field("value", orBase64: "valueBase64", value[...])
             }
           }
         }
@@ -120,9 +120,9 @@ public struct EventFormat: Sendable {
 
   /// Time, topic, sequence, key, headers, payload.
   private static func appendLine(_ event: ShownEvent, to output: inout [UInt8]) {
-    output += RFC3339.text(ns: event.timeNs, digits: 3).utf8
+    RFC3339.append(ns: event.timeNs, digits: 3, to: &output)
     output.append(UInt8(ascii: " "))
-    TerminalText.append(Array(event.topic.utf8), to: &output)
+    TerminalText.append(Array(event.topic.utf8)[...], to: &output)
     output += " \(event.sequence) ".utf8
     if let key = event.key {
       output.append(UInt8(ascii: "["))
@@ -130,9 +130,9 @@ public struct EventFormat: Sendable {
       output += "] ".utf8
     }
     for (name, value) in event.headers {
-      TerminalText.append(Array(name.utf8), to: &output)
+      TerminalText.append(Array(name.utf8)[...], to: &output)
       output.append(UInt8(ascii: "="))
-      TerminalText.append(value, to: &output)
+      TerminalText.append(value[...], to: &output)
       output.append(UInt8(ascii: " "))
     }
     if event.isTombstone {

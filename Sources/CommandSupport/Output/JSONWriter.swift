@@ -95,7 +95,7 @@ public struct JSONWriter: Sendable {
 
   /// Bytes as text where they are UTF-8, and else as Base64 in a member with the name given for it.
   public mutating func field(
-    _ name: String, orBase64 otherName: String, _ content: some RandomAccessCollection<UInt8>
+    _ name: String, orBase64 otherName: String, _ content: ArraySlice<UInt8>
   ) {
     let start = bytes.count
     let comma = needsComma
@@ -113,8 +113,7 @@ public struct JSONWriter: Sendable {
   // MARK: Values
 
   public mutating func value(_ text: String) {
-    var text = text
-    let isWhole = text.withUTF8 { unsafe string($0) }
+    let isWhole = string(Array(text.utf8)[...])
     precondition(isWhole, "a string is UTF-8")
   }
 
@@ -129,26 +128,33 @@ public struct JSONWriter: Sendable {
   }
 
   /// Appends a string; false, with something appended, where the bytes are not UTF-8.
-  private mutating func string(_ content: some RandomAccessCollection<UInt8>) -> Bool {
+  private mutating func string(_ content: ArraySlice<UInt8>) -> Bool {
     comma()
     needsComma = true
     bytes.append(UInt8(ascii: "\""))
-    var walk = UTF8Walk(content)
+    var walk = UTF8Walk(content) { $0 >= 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
     while let step = walk.next() {
-      guard case .scalar(let scalar, let range) = step else { return false }
-      switch scalar.value {
-      case 0x22: bytes += "\\\"".utf8
-      case 0x5C: bytes += "\\\\".utf8
-      case 0x0A: bytes += "\\n".utf8
-      case 0x0D: bytes += "\\r".utf8
-      case 0x09: bytes += "\\t".utf8
-      case 0..<0x20, 0x7F: unicodeEscape(scalar.value)
-      case _ where TerminalText.isHidden(scalar): escapeHidden(scalar)
-      default: bytes += content[range]
+      switch step {
+      case .plain(let range): bytes += content[range]
+      case .invalid: return false
+      case .scalar(let scalar, let range): escaped(scalar, content[range])
       }
     }
     bytes.append(UInt8(ascii: "\""))
     return true
+  }
+
+  private mutating func escaped(_ scalar: Unicode.Scalar, _ encoded: ArraySlice<UInt8>) {
+    switch scalar.value {
+    case 0x22: bytes += "\\\"".utf8
+    case 0x5C: bytes += "\\\\".utf8
+    case 0x0A: bytes += "\\n".utf8
+    case 0x0D: bytes += "\\r".utf8
+    case 0x09: bytes += "\\t".utf8
+    case 0..<0x20, 0x7F: unicodeEscape(scalar.value)
+    case _ where TerminalText.isHidden(scalar): escapeHidden(scalar)
+    default: bytes += encoded
+    }
   }
 
   private mutating func escapeHidden(_ scalar: Unicode.Scalar) {

@@ -3,15 +3,38 @@
 public enum RFC3339 {
   /// The time in universal time, with this many digits of a second (0 to 9).
   public static func text(ns: UInt64, digits: Int = 9) -> String {
+    var output: [UInt8] = []
+    append(ns: ns, digits: digits, to: &output)
+    return String(decoding: output, as: UTF8.self)
+  }
+
+  /// The same into bytes, for those who write many.
+  public static func append(ns: UInt64, digits: Int = 9, to output: inout [UInt8]) {
     let seconds = Int(ns / 1_000_000_000)
     let (year, month, day) = date(daysSinceEpoch: seconds / 86400)
     let time = seconds % 86400
-    var text = pad(year, 4) + "-" + pad(month, 2) + "-" + pad(day, 2)
-    text += "T" + pad(time / 3600, 2) + ":" + pad(time / 60 % 60, 2) + ":" + pad(time % 60, 2)
-    if digits > 0 {
-      text += "." + pad(Int(ns % 1_000_000_000), 9).prefix(min(digits, 9))
+    append(year, 1000, "-", to: &output)
+    append(month, 10, "-", to: &output)
+    append(day, 10, "T", to: &output)
+    append(time / 3600, 10, ":", to: &output)
+    append(time / 60 % 60, 10, ":", to: &output)
+    append(time % 60, 10, digits > 0 ? "." : "Z", to: &output)
+    if digits == 0 { return }
+    append(Int(ns % 1_000_000_000), 100_000_000, "Z", to: &output)
+    output.removeLast(10 - min(digits, 9))
+    output.append(UInt8(ascii: "Z"))
+  }
+
+  /// All digits from that of the unit down, and what ends them.
+  private static func append(
+    _ value: Int, _ unit: Int, _ end: Unicode.Scalar, to output: inout [UInt8]
+  ) {
+    var unit = unit
+    while unit > 0 {
+      output.append(UInt8(ascii: "0") + UInt8(value / unit % 10))
+      unit /= 10
     }
-    return text + "Z"
+    output.append(UInt8(ascii: end))
   }
 
   /// Nil where the text is no such time, or lies outside what UInt64 can say.
@@ -69,11 +92,6 @@ public enum RFC3339 {
     guard let first = rest.first, characters.utf8.contains(first) else { return false }
     rest = rest.dropFirst()
     return true
-  }
-
-  private static func pad(_ value: Int, _ width: Int) -> String {
-    let text = String(value)
-    return String(repeating: "0", count: max(0, width - text.count)) + text
   }
 
   private static func isLeap(_ year: Int) -> Bool {

@@ -3,10 +3,11 @@
 public enum TerminalText {
   /// Appends the bytes. Control characters become \n, \r, \t or \x1b; bytes that are not UTF-8
   /// become \xff; other invisible controls become \u{202e}; a backslash becomes \\.
-  public static func append(_ bytes: some RandomAccessCollection<UInt8>, to output: inout [UInt8]) {
-    var decoder = UTF8Walk(bytes)
-    while let step = decoder.next() {
+  public static func append(_ bytes: ArraySlice<UInt8>, to output: inout [UInt8]) {
+    var walk = UTF8Walk(bytes) { $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C }
+    while let step = walk.next() {
       switch step {
+      case .plain(let range): output += bytes[range]
       case .invalid(let byte): appendHex(byte, to: &output)
       case .scalar(let scalar, let range):
         switch scalar.value {
@@ -15,7 +16,8 @@ public enum TerminalText {
         case 0x0D: output += "\\r".utf8
         case 0x09: output += "\\t".utf8
         case 0..<0x20, 0x7F: appendHex(UInt8(scalar.value), to: &output)
-        case _ where isHidden(scalar): output += "\\u{\(String(scalar.value, radix: 16))}".utf8
+        case _ where isHidden(scalar):
+          output += "\\u{\(String(scalar.value, radix: 16))}".utf8
         default: output += bytes[range]
         }
       }
@@ -25,7 +27,7 @@ public enum TerminalText {
   /// The same as a string, at most this many characters, the last one an ellipsis where it was cut.
   public static func text(_ text: String, max limit: Int = .max) -> String {
     var bytes: [UInt8] = []
-    append(Array(text.utf8), to: &bytes)
+    append(Array(text.utf8)[...], to: &bytes)
     let shown = String(decoding: bytes, as: UTF8.self)
     if shown.count <= limit { return shown }
     return limit < 1 ? "" : shown.prefix(limit - 1) + "…"
@@ -53,26 +55,39 @@ public enum TerminalText {
   }
 }
 
-/// Walks through bytes that may be UTF-8.
-struct UTF8Walk<Bytes: RandomAccessCollection<UInt8>> {
+/// Walks through bytes that may be UTF-8, with runs of plain characters in one step.
+struct UTF8Walk {
   enum Step {
-    case scalar(Unicode.Scalar, Range<Bytes.Index>)
+    /// ASCII that needs no looking at.
+    case plain(Range<Int>)
+    case scalar(Unicode.Scalar, Range<Int>)
     case invalid(UInt8)
   }
 
-  private let bytes: Bytes
-  private var index: Bytes.Index
+  private let bytes: ArraySlice<UInt8>
+  private let isPlain: (UInt8) -> Bool
+  private var index: Int
 
-  init(_ bytes: Bytes) {
+  /// - Parameter isPlain: of ASCII only.
+  @inline(__always)
+  init(_ bytes: ArraySlice<UInt8>, isPlain: @escaping (UInt8) -> Bool) {
     self.bytes = bytes
+    self.isPlain = isPlain
     index = bytes.startIndex
   }
 
+  @inline(__always)
   mutating func next() -> Step? {
-    if index == bytes.endIndex { return nil }
-    let first = bytes[index]
     let start = index
-    index = bytes.index(after: index)
+    while index < bytes.endIndex, isPlain(bytes[index]) { index += 1 }
+    if index > start { return .plain(start..<index) }
+    return index == bytes.endIndex ? nil : scalar()
+  }
+
+  private mutating func scalar() -> Step {
+    let start = index
+    let first = bytes[index]
+    index += 1
     if first < 0x80 { return .scalar(Unicode.Scalar(first), start..<index) }
     let more: Int
     let least: UInt32
@@ -85,9 +100,9 @@ struct UTF8Walk<Bytes: RandomAccessCollection<UInt8>> {
     var value = UInt32(first) & (0x3F >> UInt32(more))
     var end = index
     for _ in 0..<more {
-      guard end != bytes.endIndex, bytes[end] & 0xC0 == 0x80 else { return .invalid(first) }
+      guard end < bytes.endIndex, bytes[end] & 0xC0 == 0x80 else { return .invalid(first) }
       value = value << 6 | UInt32(bytes[end] & 0x3F)
-      end = bytes.index(after: end)
+      end += 1
     }
     // Scalar refuses surrogates and what lies beyond U+10FFFF.
     guard value >= least, let scalar = Unicode.Scalar(value) else { return .invalid(first) }
