@@ -191,6 +191,12 @@ struct ShardCounters {
     row.set(.creditBytes, left(entry.creditBytes, entry.sentBytes))
   }
 
+  /// Until the next CREDIT makes it exact again; overdrawn is none.
+  private func spend(_ row: SubscriptionRow, _ field: SubscriptionRow.Word, _ amount: UInt64) {
+    let held = row.get(field)
+    if held != .max { row.set(field, held > amount ? held - amount : 0) }
+  }
+
   private func left(_ total: UInt64, _ used: UInt64) -> UInt64 {
     total == .max ? .max : total > used ? total - used : 0
   }
@@ -228,6 +234,8 @@ struct ShardCounters {
     row.beginUpdate()
     row.add(.deliveredEvents, frame.events)
     row.add(.deliveredBytes, frame.charge)
+    spend(row, .creditEvents, frame.events)
+    spend(row, .creditBytes, frame.charge)
     row.add(.lagEvents, 0 &- frame.events)
     row.add(.lagBytes, 0 &- frame.charge)
     row.endUpdate()

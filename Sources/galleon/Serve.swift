@@ -18,8 +18,8 @@ enum Serve {
     return .success
   }
 
-  /// Bounds of the numbers that the broker's own check does not look at. They are far beyond what is
-  /// sensible, and keep sums of them from overflowing.
+  /// Bounds of the numbers that the broker's own check does not look at. They are far beyond what
+  /// is sensible, and keep sums of them from overflowing.
   private enum Bound {
     static let shards: ClosedRange<UInt64> = 1...64
     static let rows: ClosedRange<UInt64> = 1...16_000_000

@@ -2,7 +2,8 @@ import CommandSupport
 import LinuxIO
 import Synchronization
 
-/// Wakes a thread that waits for a descriptor; for closures, which cannot hold the descriptor itself.
+/// Wakes a thread that waits for a descriptor; for closures, which cannot hold the descriptor
+/// itself.
 final class Notifier: Sendable {
   let event: EventFD
 
@@ -38,8 +39,8 @@ struct TaskRunner {
 
   private static let signals: [Signal] = [.interrupt, .terminate, .hangup]
 
-  /// To be called before any thread is started: threads inherit that these signals are read here and
-  /// not delivered to them.
+  /// To be called before any thread is started: threads inherit that these signals are read here
+  /// and not delivered to them.
   static func holdSignals() throws(CommandFailure) {
     do throws(SystemError) {
       try Signal.block(signals)

@@ -104,7 +104,11 @@ struct StatsTests {
     let publisher = try #require(try rows(object, "publishers").first)
     #expect(publisher["topicName"] as? String == "hunt.loot")
     #expect(publisher["creditEvents"] is NSNull)
+    // Counted from the rows: the broker's own numbers are 0 here.
+    let topic = try #require(try rows(object, "topics").first)
+    #expect(topic["subscriptions"] as? Int == 1 && topic["publishers"] as? Int == 1)
     let totals = try #require(object["broker"] as? [String: Any])
+    #expect(totals["topics"] as? Int == 1)
     #expect((totals["closed"] as? [String: Int]) == ["outputMemory": 2])
     #expect((totals["errors"] as? [String: Int]) == ["topicNotFound": 1])
     #expect(totals["eventsInPerSecond"] is NSNull)
@@ -138,6 +142,26 @@ struct StatsTests {
     again.set(.eventsIn, 20)
     let object = try object(StatsReport(try broker.reading(at: 2), since: first))
     #expect(try rows(object, "connections")[0]["eventsInPerSecond"] as? Double == 20)
+  }
+
+  @Test func whyASubscriptionIsHeldBack() throws {
+    let broker = FakeBroker()
+    let row = broker.region.subscriptions(shard: 0).activate(0)
+    func blocked(rates: Bool = false) throws -> String? {
+      let first = try broker.reading(at: 1)
+      let report = StatsReport(try broker.reading(at: 2), since: rates ? first : nil)
+      return try rows(try object(report), "subscriptions")[0]["blocked"] as? String
+    }
+    #expect(try blocked() == "none")
+    row.set(.lagEvents, 5)
+    #expect(try blocked() == "creditEvents")
+    row.set(.creditEvents, 10)
+    #expect(try blocked() == "creditBytes")
+    row.set(.creditBytes, 10)
+    #expect(try blocked() == "none")
+    #expect(try blocked(rates: true) == "socket")
+    row.set(.blocked, BlockedCause.turn.rawValue)
+    #expect(try blocked(rates: true) == "turn")
   }
 
   @Test func readingsOfTwoBrokersMakeNoRates() throws {

@@ -9,11 +9,11 @@ struct LayoutTests {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = [
-      "python3", root.appending(path: "Tools/countergen/countergen.py").path, "--check",
+      "python3", root.appending(path: "Tools/countergen/countergen").path, "--check",
     ]
     try process.run()
     process.waitUntilExit()
-    #expect(process.terminationStatus == 0, "run Tools/countergen/countergen.py")
+    #expect(process.terminationStatus == 0, "run Tools/countergen/countergen")
   }
 
   private func check(_ row: (some CounterRow).Type) {

@@ -74,7 +74,9 @@ extension StatsReport {
 
   private func topic(_ row: RowSnapshot<TopicRow>, _ json: inout JSONWriter) {
     json.object { json in
-      fields(row, &json)
+      fields(row, &json, leaveOut: ["subscriptions", "publishers"])
+      json.field("subscriptions", subscriptions(of: row))
+      json.field("publishers", publishers(of: row))
       json.field("eventsInPerSecond", rate(row, .eventsIn))
       json.field("bytesInPerSecond", rate(row, .bytesIn))
     }

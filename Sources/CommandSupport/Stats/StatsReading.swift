@@ -1,4 +1,5 @@
 public import Counters
+import WireFormat
 
 /// One reading of a broker's counters, and how it was come by.
 public struct StatsReading: Sendable {
@@ -104,6 +105,8 @@ public struct StatsReport: Sendable {
   private let subscriptionsBefore: [RowIdentity: RowSnapshot<SubscriptionRow>]
   private let sessions: [RowIdentity: UInt64]
   private let topicNames: [UInt32: String]
+  private let publishersByTopic: [UInt32: UInt64]
+  private let subscriptionsByPattern: [String: UInt64]
 
   /// - Parameter before: an earlier reading; ignored where it is of another broker.
   public init(_ now: StatsReading, since before: StatsReading? = nil) {
@@ -124,6 +127,12 @@ public struct StatsReport: Sendable {
     publishersBefore = index(before?.snapshot.publishers) { Self.identity($0, sessionsBefore) }
     subscriptionsBefore = index(before?.snapshot.subscriptions) {
       Self.identity($0, sessionsBefore)
+    }
+    publishersByTopic = now.snapshot.publishers.reduce(into: [:]) {
+      $0[$1[.topic], default: 0] += 1
+    }
+    subscriptionsByPattern = now.snapshot.subscriptions.reduce(into: [:]) {
+      $0[$1[.pattern], default: 0] += 1
     }
     topicNames = Dictionary(
       now.snapshot.topics.map { ($0[.id], $0[.name]) }, uniquingKeysWith: { first, _ in first })
@@ -198,10 +207,27 @@ public struct StatsReport: Sendable {
     if row[.lagEvents] == 0 { return .none }
     if row[.creditEvents] == 0 { return .creditEvents }
     if row[.creditBytes] == 0 { return .creditBytes }
-    let connection = now.snapshot.connections.first {
-      $0.shard == row.shard && $0.slot == Int(row[.connection])
+    // With credit and something to send, only a full socket keeps it from moving.
+    return rate(row, .deliveredEvents) == 0 ? .socket : .none
+  }
+
+  /// About a second of comparing patterns with names.
+  private static let comparisonsMax = 2_000_000
+
+  /// How many subscriptions match a topic.
+  func subscriptions(of topic: RowSnapshot<TopicRow>) -> UInt64 {
+    // Where that would take long, what the broker itself has counted.
+    if subscriptionsByPattern.count * now.snapshot.topics.count > Self.comparisonsMax {
+      return topic[.subscriptions]
     }
-    return (connection?[.stashBytes] ?? 0) > 0 ? .socket : .none
+    let name = topic[.name]
+    return subscriptionsByPattern.reduce(0) { sum, entry in
+      entry.key == name || entry.key.matches(topicName: name) ? sum + entry.value : sum
+    }
+  }
+
+  func publishers(of topic: RowSnapshot<TopicRow>) -> UInt64 {
+    publishersByTopic[topic[.id]] ?? 0
   }
 
   // MARK: Names

@@ -154,7 +154,8 @@ extension StatsReport {
         TerminalText.text(row[.name], max: 64), short(rate(row, .eventsIn)),
         size(rate(row, .bytesIn)), HumanNumber.short(row[.eventsIn]),
         HumanNumber.size(row[.bytesIn]), "\(row[.firstSequence])", "\(row[.nextSequence])",
-        HumanNumber.size(row[.ringBytes]), "\(row[.subscriptions])", "\(row[.publishers])",
+        HumanNumber.size(row[.ringBytes]), "\(subscriptions(of: row))",
+        "\(publishers(of: row))",
         "\(row[.shard])",
       ])
     }

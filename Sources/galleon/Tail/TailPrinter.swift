@@ -33,7 +33,8 @@ final class TailPrinter: Sendable {
     var failure: CommandFailure?
   }
 
-  /// Beyond this the subscription is not read any further, so that its credit holds the broker back.
+  /// Beyond this the subscription is not read any further, so that its credit holds the broker
+  /// back.
   private static let bufferBytesMax = 1 << 20
 
   private let state: Mutex<State>
@@ -81,8 +82,8 @@ final class TailPrinter: Sendable {
     if isRaw { Console.error("galleon: " + EventFormat.sentence(gap)) }
   }
 
-  /// Waits until the writer has taken what there is. Blocks the thread, which has nothing else to do:
-  /// the client has its own.
+  /// Waits until the writer has taken what there is. Blocks the thread, which has nothing else to
+  /// do: the client has its own.
   func waitForWriter() {
     while state.withLock({ $0.output.count >= Self.bufferBytesMax && !$0.isPipeClosed }) {
       _ = try? Poll.wait(drained.event.rawValue, for: .readable, timeoutNs: 100_000_000)

@@ -32,7 +32,8 @@ struct TailWork: Sendable {
       for subscription in subscriptions {
         group.addTask { await print(subscription) }
       }
-      // Whichever ends first ends the others: enough events, or nobody reads, or the client is over.
+      // Whichever ends first ends the others: enough events, or nobody reads, or the client is
+      // over.
       await group.next()
       group.cancelAll()
     }
