@@ -21,8 +21,9 @@ import WireFormat
     #expect(batches.flatMap(\.events).map(\.payload) == ["2", "3", "4"])
     #expect(batches.map(\.header.publisherSequence) == [2, 3, 4])
     #expect(core.counts.lost == 0)
-    #expect(scripted.session.notices.last
-      == .reconnected(broker: "fake 1", isSameInstance: true, eventsLost: 0))
+    #expect(
+      scripted.session.notices.last
+        == .reconnected(broker: "fake 1", isSameInstance: true, eventsLost: 0))
   }
 
   @Test func withoutResendingTheyAreCountedAsLost() throws {
@@ -40,8 +41,9 @@ import WireFormat
     #expect(throws: GalleonError.eventsLost(2)) { try core.reportLoss() }
     #expect(throws: Never.self) { try core.reportLoss() }
     try scripted.establish()
-    #expect(scripted.session.notices.last
-      == .reconnected(broker: "fake 1", isSameInstance: true, eventsLost: 2))
+    #expect(
+      scripted.session.notices.last
+        == .reconnected(broker: "fake 1", isSameInstance: true, eventsLost: 2))
   }
 
   @Test func anUnacknowledgedFrameCutInHalfIsNotLost() throws {
@@ -139,8 +141,9 @@ import WireFormat
     scripted.feed(
       BrokerFrames.deliver(ref: core.ref, [BrokerFrames.batch(["b"], sequence: 1)]))
     #expect(core.takeAll() == [.event(10, "a"), .gap(.newEpoch, 0, 0), .event(1, "b")])
-    #expect(scripted.session.notices.last
-      == .reconnected(broker: "fake 1", isSameInstance: false, eventsLost: 0))
+    #expect(
+      scripted.session.notices.last
+        == .reconnected(broker: "fake 1", isSameInstance: false, eventsLost: 0))
   }
 
   @Test func whatWasAskedForBeforeTheBreakIsAskedForAgain() throws {

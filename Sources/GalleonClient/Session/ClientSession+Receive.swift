@@ -139,7 +139,8 @@ extension ClientSession {
 
   /// The most bytes of records that a batch may have in this session.
   var recordBytesMax: Int {
-    min(Int(welcome?.batchBytesMax ?? UInt32(WireLimits.batchBytesMax)),
+    min(
+      Int(welcome?.batchBytesMax ?? UInt32(WireLimits.batchBytesMax)),
       WireLimits.batchBytesCeiling)
   }
 
