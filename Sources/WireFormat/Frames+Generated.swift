@@ -829,7 +829,8 @@ public struct Hello: Equatable, Sendable {
   /// Largest frame, in length's terms, that the client accepts, or 0 for the broker's own limit. At
   /// least batch_bytes_max plus 128, else the session ends with malformedFrame.
   public var frameLengthMax: UInt32
-  /// Heartbeat interval that the client wishes; 0 for the broker's default. In milliseconds.
+  /// Heartbeat interval that the client wishes, brought within heartbeatMsMin and heartbeatMsMax; 0
+  /// for the broker's default. In milliseconds.
   public var heartbeatMs: UInt32
   /// 0 in this version; unknown bits are ignored.
   public var features: UInt32

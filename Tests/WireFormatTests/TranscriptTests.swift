@@ -35,7 +35,7 @@ import WireSupport
     #expect(!transcript.steps.isEmpty)
     // What is bound while a broker answers is made up here: any number does.
     var bindings = Bindings()
-    for text in ["instance", "epoch", "inbox", "id"] { bindings.values[text] = 7 }
+    for text in ["instance", "epoch", "inbox", "id", "total"] { bindings.values[text] = 7 }
     for text in ["hunt", "hunt.7.loot", "hunt.8.loot", "ask", "board"] {
       bindings.topicIDs[text] = 3
     }
