@@ -65,7 +65,7 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
     .executableTarget(
       name: "hunt-demo",
-      dependencies: ["GalleonClient", "Counters", "WireFormat", "LinuxIO"],
+      dependencies: ["GalleonClient", "CommandSupport", "Counters", "LinuxIO"],
       path: "Sources/HuntDemo", exclude: ["Data"], swiftSettings: strict),
 
     .executableTarget(
@@ -93,6 +93,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests", dependencies: ["GalleonClient", "WireSupport", "LinuxIO"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HuntDemoTests", dependencies: ["hunt-demo", "GalleonClient"],
       swiftSettings: strict),
     .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"], swiftSettings: strict),
   ]
