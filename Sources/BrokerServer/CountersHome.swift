@@ -4,9 +4,12 @@ import LinuxIO
 
 /// Where the broker's counters live: a file on tmpfs that `stats` on the same machine can map, also
 /// when the broker hangs or has died; or, without one, memory of the broker's own.
-final class CountersHome {
+///
+/// The file has room for every row that the limits allow, but takes no memory for rows that were
+/// never used: each shard reserves a little ahead of where its tables are used (`CountersReserve`).
+final class CountersHome: Sendable {
   let region: CountersRegion
-  private let file: MappedFile?
+  fileprivate let file: MappedFile?
   private let path: String?
   private let memory: AnonymousMemory?
 
@@ -32,7 +35,10 @@ final class CountersHome {
         try Files.makePrivateDirectory(Files.runtimeDirectory)
         place = "\(Files.runtimeDirectory)/\(System.processID).counters"
       }
-      let file = try MappedFile.create(path: place, byteCount: byteCount)
+      let file = try MappedFile.create(path: place, byteCount: byteCount, sparse: true)
+      for range in CountersLayout.rangesWrittenFirst(layout) {
+        try file.reserve(offset: range.lowerBound, byteCount: range.count)
+      }
       unsafe base = file.mutableBytes.baseAddress!
       self.file = consume file
       path = place
@@ -62,6 +68,68 @@ final class CountersHome {
       try Files.remove(path)
     } catch {
       // Somebody else has removed it.
+    }
+  }
+}
+
+/// Keeps the rows of one shard reserved before they are used. Writing to a page of a full tmpfs
+/// would end the process; here it is an error that can be met.
+struct CountersReserve {
+  /// How far ahead: more rows than a shard can begin to use in one turn that accepts 128
+  /// connections and reads their first frames.
+  private static let aheadBytes = 128 << 10
+
+  private let home: CountersHome
+  private var tables: [(reach: TableReach, reservedBytes: Int)]
+  private var hasSaidSo = false
+
+  init(_ home: CountersHome, shard: Int) {
+    self.home = home
+    tables = home.region.reaches(shard: shard).map { ($0, 0) }
+    keepAhead()
+  }
+
+  /// To be called once a turn.
+  mutating func keepAhead() {
+    for index in tables.indices {
+      let (reach, reserved) = tables[index]
+      if reserved < reach.byteCount && reach.usedBytes + Self.aheadBytes > reserved {
+        grow(index)
+      }
+    }
+  }
+
+  private mutating func grow(_ index: Int) {
+    let (reach, reserved) = tables[index]
+    // Two steps at once, so that the next one is not due with the next row.
+    let wanted = min(reach.byteCount, reach.usedBytes + 2 * Self.aheadBytes)
+    tables[index].reservedBytes = wanted
+    guard home.file != nil else { return }
+    do throws(SystemError) {
+      try home.file!.reserve(offset: reach.offset + reserved, byteCount: wanted - reserved)
+    } catch {
+      giveUp(index, from: reserved, error)
+    }
+  }
+
+  /// The broker goes on; only readers of the file do not see these rows, as the protocol's do.
+  private mutating func giveUp(_ index: Int, from reserved: Int, _ error: SystemError) {
+    let reach = tables[index].reach
+    // From a page's border: the one before it is reserved already.
+    let page = memoryPageBytes
+    let start = (reserved + page - 1) / page * page
+    tables[index].reservedBytes = reach.byteCount
+    if start >= reach.byteCount { return }
+    do throws(SystemError) {
+      try home.file!.detach(
+        offset: reach.offset + start, byteCount: reach.byteCount - start)
+      if hasSaidSo { return }
+      hasSaidSo = true
+      try? Stream.writeAll(
+        Stream.standardError,
+        "galleon: the counters' file cannot grow (\(error.errno)): it lacks some rows from now on\n")
+    } catch {
+      exitNow(71, "no memory for counters: \(error)")
     }
   }
 }

@@ -57,10 +57,11 @@ private func start(
   for index in 1..<max(1, shards) {
     let thread = try Thread.spawn(name: "shard \(index)") {
       do throws(SystemError) {
+        let reserve = CountersReserve(counters, shard: index)
         let shard = Shard(broker, index: index, counters: region)
         let loop = try ShardLoop(
           shard: shard, index: index, configuration: configuration, handoffs: shared,
-          drainCount: drainCount, front: nil)
+          drainCount: drainCount, front: nil, reserve: reserve)
         loop.run()
       } catch {
         exitNow(71, "a shard could not start: \(error)")
@@ -70,10 +71,11 @@ private func start(
   }
   let addresses = listeners.addresses
   let front = Front(listeners: listeners, signals: signals)
+  let reserve = CountersReserve(counters, shard: 0)
   let shard = Shard(broker, index: 0, counters: region)
   let loop = try ShardLoop(
     shard: shard, index: 0, configuration: configuration, handoffs: handoffs,
-    drainCount: drainCount, front: front)
+    drainCount: drainCount, front: front, reserve: reserve)
   counters.started(configuration, addresses: addresses)
   for address in addresses {
     configuration.onListening(

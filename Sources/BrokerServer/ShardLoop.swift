@@ -29,11 +29,13 @@ final class ShardLoop {
   private var hasCounted = false
   /// Shard 0 only.
   private let front: Front?
+  private var reserve: CountersReserve
 
   init(
     shard: Shard, index: Int, configuration: Configuration, handoffs: [Handoff],
-    drainCount: DrainCount, front: Front?
+    drainCount: DrainCount, front: Front?, reserve: CountersReserve
   ) throws(SystemError) {
+    self.reserve = reserve
     self.shard = shard
     self.index = index
     self.configuration = configuration
@@ -86,6 +88,7 @@ final class ShardLoop {
       work += 1
     }
     var wakes = shard.endTurn()
+    reserve.keepAhead()
     while wakes != 0 {
       handoffs[wakes.trailingZeroBitCount].wake()
       wakes &= wakes - 1

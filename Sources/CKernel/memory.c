@@ -27,6 +27,23 @@ long ck_map_anonymous(size_t length, void **start) {
 
 long ck_unmap(void *start, size_t length) { return CK_RESULT(munmap(start, length)); }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+long ck_populate(void *start, size_t length) {
+  if (madvise(start, length, MADV_POPULATE_WRITE) == 0) return 0;
+  // The range is mapped, so this says that a write to it would find no room in the file system.
+  return errno == EFAULT ? -ENOSPC : -errno;
+}
+
+long ck_replace_with_private(void *start, size_t length) {
+  void *mapped = mmap(
+    start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+    -1, 0);
+  return mapped == MAP_FAILED ? -errno : 0;
+}
+
 long ck_discard(void *start, size_t length) {
   return CK_RESULT(madvise(start, length, MADV_DONTNEED));
 }

@@ -96,6 +96,15 @@ public enum CountersLayout {
     return roundUp(last.offset + last.rowBytes * last.capacity)
   }
 
+  /// What `CountersRegion` writes when it lays a region out: the header and the directory, and the
+  /// rows of the broker and the shards. It must be writable by then; the rest before it is used.
+  public static func rangesWrittenFirst(_ configuration: CountersConfiguration) -> [Range<Int>] {
+    let tables = tables(configuration)
+    return [0..<(headerBytes + tables.count * directoryEntryBytes)]
+      + tables.filter { $0.kind == .broker || $0.kind == .shard }
+      .map { $0.offset..<($0.offset + $0.rowBytes) }
+  }
+
   private static func roundUp(_ offset: Int) -> Int {
     (offset + tableAlignment - 1) / tableAlignment * tableAlignment
   }

@@ -5,7 +5,7 @@ import Synchronization
 public struct CountersRegion: Sendable {
   public let memory: CountersMemory
   public let configuration: CountersConfiguration
-  private let tables: [CountersLayout.Table]
+  fileprivate let tables: [CountersLayout.Table]
 
   /// Lays out a region. The memory must be zero, as a new file or mapping is, and hold at least
   /// `CountersLayout.requiredBytes`.
@@ -73,6 +73,13 @@ public struct CountersRegion: Sendable {
     SubscriptionTable(cells: TableCells(self, tableIndex(shard, 3)))
   }
 
+  /// Where the tables are that this shard lets grow, so that whoever owns the memory can provide it
+  /// in time. The topics' rows, which all shards write, are with shard 0.
+  public func reaches(shard: Int) -> [TableReach] {
+    let own = (0...3).map { TableReach(self, tableIndex(shard, $0)) }
+    return shard == 0 ? own + [TableReach(self, 0), TableReach(self, 1)] : own
+  }
+
   private func onlyRow(_ index: Int, _ rowBytes: Int) -> RowCells {
     let table = TableCells(self, index)
     table.noteUse(of: 0)
@@ -84,7 +91,7 @@ public struct CountersRegion: Sendable {
     return 2 + 4 * shard + which
   }
 
-  private func entryCells(_ index: Int) -> RowCells {
+  fileprivate func entryCells(_ index: Int) -> RowCells {
     let offset = CountersLayout.headerBytes + index * CountersLayout.directoryEntryBytes
     return memory.cells(at: offset)
   }
@@ -95,6 +102,27 @@ public struct CountersRegion: Sendable {
       entryCells(index), memory.cells(at: table.offset), table.capacity
     )
   }
+}
+
+/// How far a table is used.
+public struct TableReach: Sendable {
+  /// Of its first row, in the region.
+  public let offset: Int
+  /// Of all its rows.
+  public let byteCount: Int
+  private let rowBytes: Int
+  private let entry: RowCells
+
+  fileprivate init(_ region: CountersRegion, _ index: Int) {
+    let table = region.tables[index]
+    offset = table.offset
+    rowBytes = table.rowBytes
+    byteCount = table.rowBytes * table.capacity
+    entry = region.entryCells(index)
+  }
+
+  /// Up to the end of the last row that was ever used.
+  public var usedBytes: Int { Int(entry.load32(CountersLayout.Entry.highWater)) * rowBytes }
 }
 
 /// Where a table is: what the generated tables are made of.

@@ -77,8 +77,13 @@ public struct MappedFile: ~Copyable, @unchecked Sendable {
   /// here and not as a crash when a page is first written. An existing file is replaced: whoever
   /// has mapped it keeps the old one.
   ///
+  /// With `sparse`, no space is reserved: `reserve` does it, piece by piece, before the first write
+  /// to a piece.
+  ///
   /// The directory must exist; `Files.makePrivateDirectory` makes a fitting one.
-  public static func create(path: String, byteCount: Int) throws(SystemError) -> MappedFile {
+  public static func create(
+    path: String, byteCount: Int, sparse: Bool = false
+  ) throws(SystemError) -> MappedFile {
     precondition(byteCount > 0, "at least one byte")
     do throws(SystemError) {
       try Files.remove(path)
@@ -88,7 +93,11 @@ public struct MappedFile: ~Copyable, @unchecked Sendable {
     let file = try Files.open(
       path, [.read, .write, .create, .exclusive, .noFollow], mode: 0o600)
     do throws(SystemError) {
-      try Files.allocate(file.rawValue, byteCount: byteCount)
+      if sparse {
+        try Files.truncate(file.rawValue, byteCount: byteCount)
+      } else {
+        try Files.allocate(file.rawValue, byteCount: byteCount)
+      }
       return try MappedFile(file.rawValue, path, byteCount, writable: true)
     } catch {
       try? Files.remove(path)
@@ -113,6 +122,33 @@ public struct MappedFile: ~Copyable, @unchecked Sendable {
     self.byteCount = byteCount
     self.path = path
     isWritable = writable
+  }
+
+  /// Gives a part of a sparse file its space, so that writing there cannot fail. Throws where there
+  /// is none. The part is widened to whole pages. Does nothing on kernels that cannot (before
+  /// 5.14).
+  public func reserve(offset: Int, byteCount: Int) throws(SystemError) {
+    let (place, count) = unsafe part(offset, byteCount)
+    do throws(SystemError) {
+      _ = try perform("madvise") { unsafe ck_populate(place, count) }
+    } catch {
+      if error.errno != .invalidArgument { throw error }
+    }
+  }
+
+  /// Takes a part out of the file, for this process only: it holds private zeros from now on,
+  /// whatever was there. For a part that could not be reserved and must be written all the same.
+  public func detach(offset: Int, byteCount: Int) throws(SystemError) {
+    let (place, count) = unsafe part(offset, byteCount)
+    _ = try perform("mmap") { unsafe ck_replace_with_private(place, count) }
+  }
+
+  @unsafe private func part(_ offset: Int, _ count: Int) -> (UnsafeMutableRawPointer, Int) {
+    precondition(isWritable, "this file was opened for reading")
+    precondition(offset >= 0 && count > 0 && offset <= byteCount - count, "inside")
+    let page = memoryPageBytes
+    let first = offset / page * page
+    return unsafe (start + first, (offset + count + page - 1) / page * page - first)
   }
 
   /// Valid as long as this value lives.

@@ -87,4 +87,25 @@ struct LayoutTests {
     #expect(memory.bytes(at: memory.byteCount, count: 10).isEmpty)
     #expect(memory.bytes(at: -1, count: 10).isEmpty)
   }
+
+  @Test func whatIsWrittenFirstIsAllThatIsWritten() {
+    let test = TestRegion()
+    let bytes = test.region.memory.bytes(at: 0, count: test.region.memory.byteCount)
+    let ranges = CountersLayout.rangesWrittenFirst(TestRegion.configuration)
+    #expect(ranges.count == 4)
+    for (offset, byte) in bytes.enumerated() where byte != 0 {
+      #expect(ranges.contains { $0.contains(offset) })
+    }
+  }
+
+  @Test func theReachOfATableFollowsItsUse() {
+    let test = TestRegion()
+    func used() -> [Int] { test.region.reaches(shard: 1).map(\.usedBytes) }
+    #expect(used() == [ShardRow.rowBytes, 0, 0, 0])
+    test.region.connections(shard: 1).activate(2)
+    test.region.connections(shard: 1).activate(0)
+    #expect(used() == [ShardRow.rowBytes, 3 * ConnectionRow.rowBytes, 0, 0])
+    let topics = test.region.reaches(shard: 0).last
+    #expect(topics?.byteCount == TestRegion.configuration.topics * TopicRow.rowBytes)
+  }
 }

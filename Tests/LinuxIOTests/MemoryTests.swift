@@ -53,6 +53,25 @@ import Testing
 }
 
 @Suite struct MappedFileTests {
+  @Test func aSparseFileTakesMemoryWhereItIsReserved() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/sparse"
+    let page = memoryPageBytes
+    let writer = try MappedFile.create(path: path, byteCount: 8 * page, sparse: true)
+    let reader = try MappedFile.openReadOnly(path: path)
+    try writer.reserve(offset: page + 5, byteCount: page)
+    unsafe writer.mutableBytes[2 * page] = 7
+    let seen = unsafe reader.bytes[2 * page]
+    #expect(seen == 7)
+    // What is detached is zero again, and no longer shared.
+    try writer.detach(offset: 2 * page, byteCount: page)
+    let own = unsafe writer.mutableBytes[2 * page]
+    #expect(own == 0)
+    unsafe writer.mutableBytes[2 * page] = 9
+    let still = unsafe reader.bytes[2 * page]
+    #expect(still == 7)
+  }
+
   @Test func twoMappingsShareTheirBytes() throws {
     let directory = try TemporaryDirectory()
     let path = directory.path + "/counters"

@@ -253,6 +253,10 @@ size_t ck_page_size(void);
 long ck_map_file(int fd, size_t length, int writable, void *_Nullable *_Nonnull start);
 long ck_map_anonymous(size_t length, void *_Nullable *_Nonnull start);
 long ck_unmap(void *start, size_t length);
+/// Gives a range of a writable mapping its pages now. Fails where a first write would be a fault.
+long ck_populate(void *start, size_t length);
+/// Puts private zeros in the place of a range of a mapping.
+long ck_replace_with_private(void *start, size_t length);
 CK_NOLOCKS long ck_discard(void *start, size_t length);
 /// Bytes of the range that are in memory now.
 long ck_resident(void *start, size_t length);
