@@ -71,6 +71,11 @@ public final class Broker: @unchecked Sendable {
   }
 
   deinit {
+    for ring in rings { ring.deallocate() }
+    for bits in [tailBits, floorBits, releaseBits, publisherBits, requestBits, unpinBits].joined() {
+      bits.deallocate()
+    }
+    for words in publisherWords { words.deallocate() }
     for id in 1..<(topicCount + 1) where topicCount > 0 { topic(id).deallocate() }
     unsafe topics.deallocate()
     unsafe words.deallocate()
@@ -119,9 +124,12 @@ public final class Broker: @unchecked Sendable {
 /// accepted and what it grants. They only rise while a slot belongs to one publisher, and a slot is
 /// not used again before the owner has confirmed that it is done with it.
 ///
+/// A value, so that taking one out of an array counts no reference; `Broker` owns the memory and
+/// frees it when all shards are gone.
+///
 /// `@unchecked Sendable`: all shared state is atomic.
 @safe
-final class PublisherWords: @unchecked Sendable {
+struct PublisherWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   private let count: Int
   private static let stride = 4
@@ -131,7 +139,7 @@ final class PublisherWords: @unchecked Sendable {
     unsafe words = .allocate(capacity: count * Self.stride)
   }
 
-  deinit { unsafe words.deallocate() }
+  func deallocate() { unsafe words.deallocate() }
 
   private func word(_ slot: UInt32, _ index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     precondition(Int(slot) < count, "no such publisher")

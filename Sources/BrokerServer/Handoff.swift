@@ -15,6 +15,8 @@ final class Handoff: Sendable {
   }
 
   private let accepted: Mutex<[Accepted]>
+  /// How many there are, so that the usual wake-up, which brings none, takes no lock.
+  private let acceptedCount = Atomic<Int>(0)
   private let drainDeadline = Atomic<UInt64>(0)
   let wakeup: Int32
   private let descriptor: EventFD
@@ -25,7 +27,10 @@ final class Handoff: Sendable {
     wakeup = descriptor.rawValue
   }
 
-  func wake() {
+  func wake() { Self.wake(wakeup) }
+
+  /// Wakes the shard with this `wakeup`.
+  static func wake(_ wakeup: Int32) {
     do throws(SystemError) {
       try EventFD.wake(wakeup)
     } catch {
@@ -42,14 +47,21 @@ final class Handoff: Sendable {
   }
 
   func put(_ connection: Accepted) {
-    accepted.withLock { $0.append(connection) }
+    accepted.withLock {
+      $0.append(connection)
+      acceptedCount.store($0.count, ordering: .releasing)
+    }
     wake()
   }
+
+  /// False only where none was put before the wake-up that is being looked at.
+  var hasAccepted: Bool { acceptedCount.load(ordering: .acquiring) > 0 }
 
   func takeAll() -> [Accepted] {
     accepted.withLock {
       let all = $0
       $0.removeAll(keepingCapacity: true)
+      acceptedCount.store(0, ordering: .releasing)
       return all
     }
   }

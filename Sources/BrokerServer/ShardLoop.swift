@@ -20,6 +20,10 @@ final class ShardLoop {
   let index: Int
   let configuration: Configuration
   let handoffs: [Handoff]
+  /// This shard's own, and the descriptors that wake each shard: wake-ups are part of the data
+  /// path, and taking an object out of an array counts a reference.
+  private let handoff: Handoff
+  private let wakeups: [Int32]
   private let drainCount: DrainCount
   private let epoll: Epoll
   private var events = Epoll.EventBuffer(capacity: ShardLoop.eventsPerWait)
@@ -40,11 +44,13 @@ final class ShardLoop {
     self.index = index
     self.configuration = configuration
     self.handoffs = handoffs
+    handoff = handoffs[index]
+    wakeups = handoffs.map(\.wakeup)
     self.drainCount = drainCount
     epoll = try Epoll()
     sockets = SocketTable(capacity: configuration.limits.connectionsMax)
     self.front = front
-    try epoll.add(handoffs[index].wakeup, [.readable], userWord: Word.wakeup)
+    try epoll.add(handoff.wakeup, [.readable], userWord: Word.wakeup)
     try addFront()
   }
 
@@ -90,7 +96,7 @@ final class ShardLoop {
     var wakes = shard.endTurn()
     reserve.keepAhead()
     while wakes != 0 {
-      handoffs[wakes.trailingZeroBitCount].wake()
+      Handoff.wake(wakeups[wakes.trailingZeroBitCount])
       wakes &= wakes - 1
     }
     if work > 0 {
@@ -137,8 +143,8 @@ final class ShardLoop {
     if word >> 32 == 0 {
       switch word {
       case Word.wakeup:
-        handoffs[index].drainWakeups()
-        for accepted in handoffs[index].takeAll() { adopt(accepted) }
+        handoff.drainWakeups()
+        adoptAccepted()
       case Word.signal: handleSignal()
       default: acceptAll(Int(word - Word.listener))
       }
@@ -229,6 +235,11 @@ final class ShardLoop {
     }
   }
 
+  private func adoptAccepted() {
+    guard handoff.hasAccepted else { return }
+    for accepted in handoff.takeAll() { adopt(accepted) }
+  }
+
   private func adopt(_ accepted: Handoff.Accepted) {
     let fd = accepted.fd
     guard !isDraining, !accepted.isRefused, let id = shard.openConnection(peer: accepted.peer) else {
@@ -271,11 +282,11 @@ final class ShardLoop {
   }
 
   private func checkDrain(_ nowNs: UInt64) {
-    guard !isDraining, handoffs[index].drainDeadlineNs != 0 else { return }
+    guard !isDraining, handoff.drainDeadlineNs != 0 else { return }
     isDraining = true
-    for accepted in handoffs[index].takeAll() { adopt(accepted) }
+    adoptAccepted()
     shard.commandDrain(
-      deadlineNs: handoffs[index].drainDeadlineNs,
+      deadlineNs: handoff.drainDeadlineNs,
       retryAfterMs: UInt32(configuration.retryAfterMs),
       spreadMs: UInt32(configuration.retrySpreadMs))
   }

@@ -13,9 +13,12 @@ import Synchronization
 /// summary bit is set after it. An adder may leave the read-modify-write out only where it finds
 /// both its bits set, and it looks at them after its change to the word.
 ///
+/// A value, so that taking one out of an array counts no reference; `Broker` owns the memory and
+/// frees it when all shards are gone.
+///
 /// `@unchecked Sendable`: all shared state is atomic.
 @safe
-final class DirtyBits: @unchecked Sendable {
+struct DirtyBits: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   private let summary: UnsafeMutablePointer<Atomic<UInt64>>
   private let wordCount: Int
@@ -30,7 +33,7 @@ final class DirtyBits: @unchecked Sendable {
     for i in 0..<summaryCount { unsafe (summary + i).initialize(to: Atomic(0)) }
   }
 
-  deinit {
+  func deallocate() {
     unsafe words.deallocate()
     unsafe summary.deallocate()
   }

@@ -12,10 +12,13 @@ import Synchronization
 ///     producer: write bytes, store tail (release)   pairs with   consumer: load tail (acquire)
 ///     consumer: done with bytes, store head (release)   pairs with   producer: load head (acquire)
 ///
+/// A value, so that taking one out of an array counts no reference; `Broker` owns the memory and
+/// frees it when all shards are gone.
+///
 /// `@unchecked Sendable`: the producer's and the consumer's halves are disjoint but for the two
 /// atomics, which lie 128 bytes apart from everything else (two lines: the prefetcher's unit).
 @safe
-final class SPSCRing: @unchecked Sendable {
+struct SPSCRing: @unchecked Sendable {
   /// Valid until it is released.
   @unsafe
   struct Message {
@@ -55,7 +58,7 @@ final class SPSCRing: @unchecked Sendable {
     unsafe consumer.initialize(to: (start, start))
   }
 
-  deinit {
+  func deallocate() {
     unsafe memory.deallocate()
     unsafe control.deallocate()
   }

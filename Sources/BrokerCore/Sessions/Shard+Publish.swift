@@ -39,9 +39,13 @@ extension Shard {
     }
     while offset < frame.end {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe bytes[offset..<frame.end])
-      let batch = try unsafe validateBatch(
+      let batch = try unsafe validateClosedBatch(
         rest, limits: limits,
-        expectedPublisherSequence: publishers[publisher].nextPublisherSequence, codecs: codecs)
+        expectedPublisherSequence: publishers[publisher].nextPublisherSequence)
+      if batch.needsOpening {
+        try unsafe codecs.checkCompressed(
+          rest.baseAddress!, batch, requireKey: limits.requireKey)
+      }
       if isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
         flushTally()
         return close(slot, .publishCreditExceeded)

@@ -125,9 +125,10 @@ public final class Codecs {
     Batch.paddedLength(BatchField.size + decodedLength)
   }
 
-  /// Opens a batch whose header has been checked, and checks its records.
+  /// Opens a batch of which `validateClosedBatch` says that it needs opening, and checks its
+  /// records.
   @unsafe
-  func checkCompressed(
+  public func checkCompressed(
     _ base: UnsafeRawPointer, _ batch: ValidBatch, requireKey: Bool
   ) throws(WireError) {
     unsafe reserveScratch(batch.decodedLength)
