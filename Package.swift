@@ -23,6 +23,15 @@ let hot: [SwiftSetting] =
       .when(configuration: .release))
   ]
 
+// What Tools/alloccount counts: its calls of these are sent to its own counting functions.
+let countedFunctions = [
+  "swift_retain", "swift_retain_n", "swift_tryRetain", "swift_bridgeObjectRetain",
+  "swift_bridgeObjectRetain_n", "swift_nonatomic_retain", "swift_unownedRetain",
+  "swift_unownedRetainStrong", "swift_weakLoadStrong", "swift_release", "swift_release_n",
+  "swift_bridgeObjectRelease", "swift_bridgeObjectRelease_n", "swift_nonatomic_release",
+  "swift_unownedRelease", "swift_beginAccess",
+]
+
 let package = Package(
   name: "galleon",
   products: [
@@ -61,8 +70,12 @@ let package = Package(
         "LinuxIO",
       ],
       swiftSettings: strict,
-      // A broker starts in milliseconds and idles small: no libraries to load and relocate.
-      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+      // A broker starts in milliseconds and idles small: no libraries to load and relocate. What is
+      // shared counts, too: 9.0 MB with the system's libraries, 6.2 in one file.
+      linkerSettings: [
+        .unsafeFlags(
+          ["-static-executable", "-Xlinker", "--icf=safe"], .when(configuration: .release))
+      ]),
     .executableTarget(
       name: "hunt-demo",
       dependencies: ["GalleonClient", "CommandSupport", "Counters", "LinuxIO"],
@@ -71,6 +84,21 @@ let package = Package(
     .executableTarget(
       name: "peers", dependencies: ["LoadKit", "CommandSupport", "LinuxIO"], path: "Tools/peers",
       swiftSettings: strict),
+
+    // Counts allocations and reference counting on the data path.
+    .target(name: "CallProbe", path: "Tools/alloccount/probe",
+      cSettings: [.unsafeFlags(["-O2", "-fno-omit-frame-pointer"])]),
+    .executableTarget(
+      name: "alloccount",
+      dependencies: [
+        "CallProbe", "BrokerCore", "BrokerServer", "Counters", "WireFormat", "LinuxIO",
+      ],
+      path: "Tools/alloccount/tool", swiftSettings: hot,
+      linkerSettings: [
+        .unsafeFlags(countedFunctions.flatMap { ["-Xlinker", "--wrap=\($0)"] }),
+        // Else the standard library's own calls would not be seen.
+        .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+      ]),
 
     // Vectors and transcripts of Protocol/, for every test target that replays them.
     .target(
