@@ -251,6 +251,24 @@ import WireFormat
     try await broker.finish()
   }
 
+  @Test func aClientThatNobodyRefersToSendsWhatItHasAndCloses() async throws {
+    let broker = try FakeBroker { listener in
+      let events = try listener.welcomed().serve()
+      guard events.map(\.payload) == ["last words"] else {
+        throw ScriptError(description: "\(events)")
+      }
+    }
+    func speak() async throws {
+      let client = try await GalleonClient.connect(broker.address)
+      let subscription = try await client.subscribe("hunt.>")
+      let publisher = try await client.publisher(for: "hunt.1")
+      try await publisher.publish("last words")
+      withExtendedLifetime(subscription) {}
+    }
+    try await speak()
+    try await broker.finish()
+  }
+
   @Test func closingTheClientEndsTheLoops() async throws {
     let broker = try FakeBroker { listener in
       let peer = try listener.welcomed()

@@ -32,8 +32,11 @@ extension ClientSession {
         throw WireError(.malformedBatch, offset: at, need: valid.count, have: skip)
       }
       let base = rest.baseAddress!
-      let place = unsafe Place(
-        first: Batch.sequence(base), count: valid.count, skip: skip, charge: valid.charge)
+      let first = unsafe Batch.sequence(base)
+      guard Self.sequences.contains(first) else {
+        throw WireError(.malformedBatch, offset: at, have: Int(truncatingIfNeeded: first))
+      }
+      let place = Place(first: first, count: valid.count, skip: skip, charge: valid.charge)
       if unsafe Batch.codec(base) == Codec.none {
         let storage =
           unsafe kept ?? DeliveryStorage(topic: topic, bytes: [UInt8](batches))
@@ -48,6 +51,10 @@ extension ClientSession {
       at += valid.paddedLength
     }
   }
+
+  /// Sequences that a broker can have stamped. A topic that gets a thousand million events a second
+  /// comes to the end of them in 292 years; until then sums of them do not overflow.
+  private static var sequences: ClosedRange<UInt64> { 1...(.max / 2) }
 
   /// Which events of a topic a batch holds, and what it costs.
   private struct Place {
@@ -134,7 +141,7 @@ extension ClientSession {
     }
     let header = unsafe BatchHeader(load: base)
     guard header.length >= UInt32(BatchField.size), header.paddedLength <= rest.count,
-      header.sequence > 0, header.sequence < .max / 2
+      Self.sequences.contains(header.sequence)
     else {
       throw WireError(.malformedBatch, need: Int(header.length), have: rest.count)
     }

@@ -110,8 +110,9 @@ extension ClientSession {
     let isSame = earlier.map { $0.instance == welcome.instance } ?? true
     self.welcome = welcome
     welcomedAtNs = nowNs
-    frameLengthMax = max(
-      welcome.frameLengthMax, saturating(welcome.batchBytesMax, adding: Self.frameOverhead))
+    frameLengthMax = min(
+      max(welcome.frameLengthMax, UInt32(recordBytesMax) + Self.frameOverhead),
+      Self.frameLengthCeiling)
     phase = .open
     shared.requests.open(inbox: welcome.inbox)
     shared.replies.setRecordBytesMax(recordBytesMax)
@@ -132,10 +133,9 @@ extension ClientSession {
   /// A frame with one largest batch is at most this much longer than the batch's records.
   private static var frameOverhead: UInt32 { 128 }
 
-  private func saturating(_ value: UInt32, adding other: UInt32) -> UInt32 {
-    let (sum, overflow) = value.addingReportingOverflow(other)
-    return overflow ? .max : sum
-  }
+  /// No broker makes this process keep more than this for a frame, whatever its WELCOME says. A
+  /// frame with batches of the largest size that an operator may choose is far smaller.
+  private static var frameLengthCeiling: UInt32 { 64 << 20 }
 
   /// The most bytes of records that a batch may have in this session.
   var recordBytesMax: Int {
