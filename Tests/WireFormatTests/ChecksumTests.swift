@@ -22,20 +22,22 @@ import Testing
     }
   }
 
-  /// The processor's instruction in one, two and three lanes against the tables, at every
-  /// alignment.
-  @Test func bothWaysAgree() {
+  /// Folding, and the processor's instruction in one and three lanes, against the tables, at every
+  /// alignment and at every length up to some blocks of each.
+  @Test func allWaysAgree() {
     let seed = SeededRandom.freshSeed()
     var random = SeededRandom(seed: seed)
     let bytes = random.bytes(40_000)
-    let near = [0, 8, 255, 256, 767, 768, 769, 1536, 4096, 12287, 12288, 12289, 24576, 39_992]
-    let lengths = near + (0..<300).map { _ in Int.random(in: 0...39_992, using: &random) }
+    let near = [1536, 4096, 12287, 12288, 12289, 24576, 39_992]
+    let lengths = Array(0...1100) + near + (0..<300).map { _ in Int.random(in: 0...39_992, using: &random) }
     unsafe bytes.withUnsafeBytes { raw in
       for length in lengths {
         let start = Int.random(in: 0...7, using: &random)
         let slice = unsafe UnsafeRawBufferPointer(rebasing: raw[start..<(start + length)])
         let (fast, portable) = unsafe (crc32c(slice), crc32cPortable(slice))
         #expect(fast == portable, "\(length) bytes from \(start), seed \(seed)")
+        let instruction = unsafe crc32cByInstruction(slice)
+        #expect(instruction == portable, "\(length) bytes from \(start), seed \(seed)")
       }
     }
   }

@@ -20,6 +20,11 @@ uint32_t cchecksum_crc32c(const void *bytes, size_t count);
 CCHECKSUM_NO_LOCKS
 uint32_t cchecksum_crc32c_portable(const void *bytes, size_t count);
 
-// 1 where cchecksum_crc32c uses the processor's instruction, else 0.
+// The same without folding, for tests.
 CCHECKSUM_NO_LOCKS
-int cchecksum_is_hardware(void);
+uint32_t cchecksum_crc32c_instruction(const void *bytes, size_t count);
+
+// What cchecksum_crc32c uses. 0: tables alone. 1: the processor's instruction. 2: that, and folding
+// for what is long enough.
+CCHECKSUM_NO_LOCKS
+int cchecksum_hardware(void);
