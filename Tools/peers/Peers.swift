@@ -28,7 +28,7 @@ import LoadKit
       switch name {
       case "relay": try relay(parsed)
       case "drive": try drive(parsed)
-      default: try compare(parsed)
+      default: return try compare(parsed)
       }
       return .success
     } catch let error as UsageError {
@@ -43,17 +43,18 @@ import LoadKit
     }
   }
 
-  private static func compare(_ arguments: ParsedArguments) throws {
+  private static func compare(_ arguments: ParsedArguments) throws -> ExitCode {
     if arguments.has("list") {
       for workload in Workload.all { say("\(workload.name): \(workload.about)\n") }
       say("servers: \(Contender.all.map(\.name).joined(separator: ", "))\n")
-      return
+      return .success
     }
     let options = try Options(arguments)
     try System.raiseDescriptorLimit()
     let results = Comparison(options: options, progress: complain).run()
     let report = Report(options: options, results: results)
     say(options.json ? report.json() : report.table())
+    return report.isWhole ? .success : .failure
   }
 
   private static func relay(_ arguments: ParsedArguments) throws {

@@ -66,10 +66,20 @@ struct Report {
   }
 
   private func goals(_ series: Series, _ group: [Series]) -> String {
-    series.workload.goals.compactMap { goal in
-      guard let (words, isReached) = judge(goal, series, group) else { return nil }
-      return (isReached ? "reached: " : "MISSED: ") + words
-    }.joined(separator: "; ")
+    judged(series, group)
+      .map { ($0.isReached ? "reached: " : "MISSED: ") + $0.words }
+      .joined(separator: "; ")
+  }
+
+  private func judged(
+    _ series: Series, _ group: [Series]
+  ) -> [(words: String, isReached: Bool)] {
+    series.workload.goals.compactMap { judge($0, series, group) }
+  }
+
+  /// Whether every run was made and found everything in order. Goals are not part of it.
+  var isWhole: Bool {
+    results.allSatisfy { group in group.allSatisfy { $0.complaints.isEmpty } }
   }
 
   /// Nil where the goal is not about this series, or something to compare with is missing.
@@ -137,6 +147,14 @@ struct Report {
       writer.field("over_nats", over("nats"))
       writer.field("over_redis", over("redis"))
       writer.field("over_relay", over("relay"))
+      writer.array("goals") { writer in
+        for goal in judged(series, group) {
+          writer.object { writer in
+            writer.field("goal", goal.words)
+            writer.field("reached", goal.isReached)
+          }
+        }
+      }
       writer.array("runs") { writer in
         for sample in series.samples {
           writer.object { writer in
