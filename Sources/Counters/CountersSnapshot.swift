@@ -36,11 +36,10 @@ public struct RowSnapshot<Row: CounterRow>: Sendable {
   public var state: CounterRowState? { CounterRowState(rawValue: small(8)) }
 
   public func word(_ offset: Int) -> UInt64 {
-    var value: UInt64 = 0
-    for index in 0..<8 {
-      value |= UInt64(bytes[bytes.startIndex + offset + index]) << UInt64(8 * index)
+    precondition(offset >= 0 && offset <= bytes.count - 8, "outside the row")
+    return unsafe bytes.withUnsafeBytes { bytes in
+      UInt64(littleEndian: unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
-    return value
   }
 
   public func small(_ offset: Int) -> UInt32 {

@@ -1,5 +1,6 @@
 import CommandSupport
 import GalleonClient
+import Synchronization
 
 /// What `pub` and `tail` have in common.
 enum ClientSupport {
@@ -11,21 +12,14 @@ enum ClientSupport {
     options.reconnect.isEnabled = reconnectNs > 0
     options.reconnect.delayMax = .seconds(1)
     options.reconnect.giveUpAfter = .nanoseconds(Int64(clamping: reconnectNs))
-    if !isQuiet { options.onStateChange = { say($0) } }
+    if !isQuiet {
+      let notes = ConnectionNotes()
+      options.onStateChange = { notes.take($0) }
+    }
     do throws(GalleonError) {
       return try await GalleonClient.connect(url.text, options: options)
     } catch {
       throw failure(error, url)
-    }
-  }
-
-  private static func say(_ state: ConnectionState) {
-    switch state {
-    case .connected, .closed: break
-    case .disconnected(let error, _): Console.error("galleon: \(error); trying again")
-    case .reconnected(_, let isSame, let lost):
-      let broker = isSame ? "connected again" : "connected again, to a broker that began anew"
-      Console.error("galleon: " + broker + (lost > 0 ? "; \(lost) events may be lost" : ""))
     }
   }
 
@@ -46,4 +40,26 @@ enum ClientSupport {
     "clientClosed", "disconnected", "connectionReset", "draining", "handshakeTimeout",
     "heartbeatTimeout", "tooManyConnections",
   ]
+}
+
+/// Says on standard error that a connection broke and that it is back, and not how often it was
+/// tried.
+private final class ConnectionNotes: Sendable {
+  private let isBroken = Mutex(false)
+
+  func take(_ state: ConnectionState) {
+    switch state {
+    case .connected, .closed: break
+    case .disconnected(let error, _):
+      let wasBroken = isBroken.withLock { isBroken in
+        defer { isBroken = true }
+        return isBroken
+      }
+      if !wasBroken { Console.error("galleon: \(error) (trying to come back)") }
+    case .reconnected(_, let isSame, let lost):
+      isBroken.withLock { $0 = false }
+      let broker = isSame ? "connected again" : "connected again, to a broker that began anew"
+      Console.error("galleon: " + broker + (lost > 0 ? "; \(lost) events may be lost" : ""))
+    }
+  }
 }

@@ -113,6 +113,36 @@ struct PublishTailTests {
     #expect(try tail.wait() == .exited(0))
   }
 
+  @Test func aTailMayLoseTheOldestRatherThanWait() throws {
+    let broker = try BrokerProgram()
+    let tail = try broker.startTail(
+      "t", ["--policy", "drop-oldest", "--max-lag-events", "100", "--json"])
+    try tail.send(.stop)
+    let line = String(repeating: "x", count: 1000) + "\n"
+    let sent = try broker.run(
+      ["pub", "t", "--ack"], input: Array(String(repeating: line, count: 12_000).utf8))
+    #expect(sent.status == .exited(0))
+    try tail.send(.proceed)
+    // Every event is either shown or announced as lost, in order.
+    var next = 1
+    var lost = 0
+    while next <= 12_000 {
+      let object = try tail.object()
+      if object["gap"] as? Bool == true {
+        #expect(object["first"] as? Int == next && object["cause"] as? String == "dropOldest")
+        lost += try #require(object["count"] as? Int)
+        next = try #require(object["last"] as? Int) + 1
+      } else {
+        #expect(object["sequence"] as? Int == next)
+        next += 1
+      }
+    }
+    #expect(lost > 0)
+    try tail.send(.interrupt)
+    #expect(try tail.wait() == .exited(0))
+    #expect(tail.errorText.hasSuffix("lost\n"), "\(tail.errorText)")
+  }
+
   @Test func aUnixSocketDoesAsWell() throws {
     let scratch = try Scratch()
     let path = scratch.path + "/socket"
