@@ -100,6 +100,14 @@ let package = Package(
         .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
       ]),
 
+    // The whole broker core with clients, network and clock made up, in one thread.
+    .target(
+      name: "Simulation", dependencies: ["BrokerCore", "WireFormat", "Counters"],
+      path: "Tests/Simulation", swiftSettings: strict),
+    .executableTarget(
+      name: "simulate", dependencies: ["Simulation"], path: "Tools/simulate",
+      swiftSettings: strict),
+
     // Vectors and transcripts of Protocol/, for every test target that replays them.
     .target(
       name: "WireSupport", dependencies: ["WireFormat"], path: "Tests/WireSupport",
@@ -109,7 +117,7 @@ let package = Package(
     .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
     .testTarget(
       name: "BrokerCoreTests",
-      dependencies: ["BrokerCore", "WireFormat", "WireSupport", "Counters"],
+      dependencies: ["BrokerCore", "Simulation", "WireFormat", "WireSupport", "Counters"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandSupportTests", dependencies: ["CommandSupport", "Counters", "WireFormat"],

@@ -41,8 +41,9 @@ extension Shard {
     while i < grantTopics.count {
       let id = grantTopics[i]
       i += 1
-      topics[id].isListedForGrant = false
+      // While it counts as listed, a gate that moves here does not list it again.
       updateHold(id)
+      topics[id].isListedForGrant = false
       grant(id)
     }
     grantTopics.removeAll()

@@ -1,0 +1,208 @@
+// What tools and tests of this package may see of a shard: how much of everything is in use, and
+// whether its tables agree with one another. Nothing here changes anything.
+
+import WireFormat
+
+/// How much of each thing a shard has in use.
+package struct ShardUsage: Equatable, Sendable {
+  package var connections = 0
+  package var publishers = 0
+  package var subscriptions = 0
+  package var cursors = 0
+  package var patterns = 0
+  package var links = 0
+  package var writers = 0
+  package var pins = 0
+  package var requests = 0
+  package var waiting = 0
+  package var inputBytes = 0
+  package var outputBytes = 0
+  package var smallBytes = 0
+
+  package init() {}
+}
+
+/// A topic as its owner sees it.
+package struct TopicView: Sendable {
+  package var firstSequence: UInt64
+  package var nextSequence: UInt64
+}
+
+extension Broker {
+  /// Topics announced so far; their ids are 1 to this.
+  package var announcedTopics: Int { topicCount }
+  package func owner(ofTopic id: Int) -> Int { topic(id).owner }
+  package func name(ofTopic id: Int) -> [UInt8] { unsafe Array(topic(id).name) }
+}
+
+extension Shard {
+  package var usage: ShardUsage {
+    var usage = ShardUsage()
+    usage.connections = connections.used
+    usage.publishers = publishers.used
+    usage.subscriptions = subscriptions.used
+    usage.cursors = cursors.used
+    usage.patterns = patterns.used
+    usage.links = links.used
+    usage.writers = writers.used
+    usage.pins = pins.used
+    usage.requests = requests.used
+    usage.waiting = waitingRequests.count + waitingCloses.count
+    usage.inputBytes = inputPool.usedBytes
+    usage.outputBytes = outputPool.usedBytes
+    usage.smallBytes = smallPool.usedBytes
+    return usage
+  }
+
+  /// A topic that this shard owns; nil where it has not noticed the topic yet.
+  package func view(ofTopic id: Int) -> TopicView? {
+    guard id < topics.highWater, topics[UInt32(id)].shared.owner == index else { return nil }
+    let entry = topics[UInt32(id)]
+    return TopicView(firstSequence: entry.firstSequence, nextSequence: entry.nextSequence)
+  }
+
+  /// What keeps the shard from sleeping, for people.
+  package var reasonsToStayAwake: [String] {
+    var reasons: [String] = []
+    func note(_ holds: Bool, _ text: String) { if holds { reasons.append(text) } }
+    note(transmitList != noSlot, "transmit")
+    note(!movedTopics.isEmpty, "moved topics")
+    note(!closedConnections.isEmpty, "closed connections")
+    note(!grantTopics.isEmpty, "grants")
+    note(!ackPublishers.isEmpty, "answers")
+    note(!condemnedConnections.isEmpty, "condemned connections")
+    note(!resumedConnections.isEmpty, "resumed connections")
+    note(pausedCount > 0, "paused connections")
+    note(isWaitingToSend, "requests that wait")
+    for other in 0..<broker.shards where other != index {
+      note(!broker.ring(from: other, to: index).isEmpty, "messages from \(other)")
+    }
+    note(!broker.requestBits[index].isEmpty, "answered requests")
+    note(!broker.tailBits[index].isEmpty, "tails")
+    note(!broker.floorBits[index].isEmpty, "floors")
+    note(!broker.releaseBits[index].isEmpty, "releases")
+    note(!broker.publisherBits[index].isEmpty, "publishers")
+    note(!broker.unpinBits[index].isEmpty, "unpins")
+    return reasons
+  }
+
+  /// One sentence for the first thing that does not hold between two turns, or nil.
+  package func findFault() -> String? {
+    faultOfSubscriptions() ?? faultOfConnections() ?? faultOfTopics() ?? faultOfPages()
+  }
+
+  private func faultOfSubscriptions() -> String? {
+    for slot in 0..<UInt32(subscriptions.highWater) where subscriptions.isUsed(slot) {
+      let entry = subscriptions[slot]
+      var lag: UInt64 = 0
+      var count: UInt32 = 0
+      var attaching: UInt32 = 0
+      var hasGap = false
+      var fault: String?
+      forEach(from: entry.cursors, of: cursors, \.inSubscription) { cursor in
+        count += 1
+        let place = cursors[cursor]
+        let tail = topics[place.topic].tail
+        if place.isAttaching {
+          attaching += 1
+          return
+        }
+        if place.sequence > tail.sequence { fault = "a cursor is beyond its topic's tail" }
+        if place.bytes > tail.bytes { fault = "a cursor's bytes are beyond its topic's tail" }
+        lag += tail.sequence - min(tail.sequence, place.sequence)
+        if place.hasGap { hasGap = true }
+        if !place.isReady { fault = "a cursor with something to send is not ready" }
+        if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
+      }
+      if let fault { return "subscription \(slot): \(fault)" }
+      let account = counters.account(slot)
+      let isCondemned = connections[entry.connection].closeReason != 0
+      if account.lag != lag && !isCondemned {
+        return "subscription \(slot): its account says lag \(account.lag), its cursors \(lag)"
+      }
+      let terms = account.terms
+      let sum =
+        terms.deliveredEvents + terms.droppedEvents + terms.expiredEvents + terms.closedEvents
+      if account.matched != sum &+ account.lag {
+        return "subscription \(slot): matched \(account.matched) is not \(sum) and lag \(account.lag)"
+      }
+      if count != entry.cursorCount { return "subscription \(slot): its count of cursors is wrong" }
+      if attaching != entry.attaching {
+        return "subscription \(slot): it waits for \(entry.attaching) owners, not \(attaching)"
+      }
+      if entry.ready != noSlot, entry.hasCredit || hasGap, !entry.isServed, !isCondemned {
+        return "subscription \(slot): it has something to send and no turn"
+      }
+      if entry.isServed && entry.ready == noSlot {
+        return "subscription \(slot): it has a turn and nothing to send"
+      }
+    }
+    return nil
+  }
+
+  private func faultOfConnections() -> String? {
+    for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
+      let entry = connections[slot]
+      if entry.phase != .ended, entry.isWritable, hasOutput(slot), !entry.isListedForTransmit {
+        return "connection \(slot): it has output and is not listed"
+      }
+      if entry.phase == .closing || entry.phase == .ended {
+        if entry.subscriptions != noSlot || entry.publishers != noSlot {
+          return "connection \(slot): it ends with subscriptions or publishers"
+        }
+        if entry.input.capacity != 0 { return "connection \(slot): it ends and keeps input" }
+      }
+    }
+    return nil
+  }
+
+  private func faultOfTopics() -> String? {
+    for id in 1..<UInt32(max(1, topics.highWater)) {
+      let entry = topics[id]
+      guard entry.isInterested else {
+        if entry.shared.hold(shard: index) != .max && entry.links == noSlot {
+          return "topic \(id): a hold without interest"
+        }
+        continue
+      }
+      let hold = entry.shared.hold(shard: index)
+      if entry.tail.sequence < hold { return "topic \(id): its hold is beyond the tail" }
+      var fault: String?
+      forEach(from: entry.cursors, of: cursors, \.inTopic) { cursor in
+        if !cursors[cursor].isAttaching, cursors[cursor].sequence < hold {
+          fault = "topic \(id): a cursor is below the hold"
+        }
+      }
+      if let fault { return fault }
+    }
+    return nil
+  }
+
+  private func faultOfPages() -> String? {
+    var used = 0
+    for i in 0..<ownedTopics.count {
+      let id = ownedTopics[i]
+      let entry = topics[id]
+      var bytes = 0
+      var count = 0
+      var sequence = entry.firstSequence
+      var page = Page(address: entry.headPage)
+      while let here = page {
+        if here.firstSequence != sequence { return "topic \(id): a page is missing" }
+        sequence = here.endSequence
+        bytes += here.bytes
+        count += 1
+        if here.next == nil && here.address != entry.tailPage {
+          return "topic \(id): the last page is not the tail's"
+        }
+        page = here.next
+      }
+      if sequence != entry.nextSequence { return "topic \(id): its pages end before it does" }
+      if bytes != entry.ringBytes || count != Int(entry.pageCount) {
+        return "topic \(id): \(count) pages of \(bytes) bytes are not what it counts"
+      }
+      used += bytes
+    }
+    return used == pages.usedBytes ? nil : "\(pages.usedBytes) bytes of pages, \(used) in rings"
+  }
+}

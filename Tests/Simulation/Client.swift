@@ -1,0 +1,238 @@
+import BrokerCore
+import WireFormat
+
+/// A client: opens sessions, does what it is told to, and looks at everything that comes.
+final class Client {
+  let index: Int
+  unowned let world: Simulation
+  var link: Link?
+  var session: Session?
+  /// Where subscriptions of an earlier session stood.
+  var positions: [UInt32: UInt64] = [:]
+  let codecs = Codecs()
+
+  init(index: Int, world: Simulation) {
+    self.index = index
+    self.world = world
+  }
+
+  var isOpen: Bool { session?.state == .open }
+
+  func send(_ encode: (inout FrameWriter) -> Bool) {
+    var writer = FrameWriter(reserving: 256)
+    precondition(encode(&writer), "a frame that does not fit")
+    send(writer.array)
+  }
+
+  func send(_ bytes: [UInt8]) { link?.toBroker.append(bytes) }
+
+  // MARK: Sessions
+
+  func connect() {
+    let link = Link(
+      shard: world.random.below(world.swarm.shards),
+      capacity: world.random.within(100...max(100, world.swarm.socketBytesMax)))
+    self.link = link
+    link.client = self
+    world.links.append(link)
+    world.drivers[link.shard].incoming.append(link)
+    world.drivers[link.shard].wake()
+    let codecs = world.swarm.codecs.intersection(
+      world.random.pick([CodecSet.all, [.lz4], []]))
+    let least = UInt32(world.swarm.limits.batchBytesMax + 128)
+    let frameLengthMax = world.random.pick([0, least, least + 1000])
+    session = Session(
+      codecs: codecs,
+      frameLengthMax: frameLengthMax == 0
+        ? UInt32(world.swarm.limits.frameLengthMax) : frameLengthMax)
+    let hello = Hello(
+      magic: ProtocolVersion.magic, versionMin: 1, versionMax: 1, codecs: codecs,
+      frameLengthMax: frameLengthMax, heartbeatMs: 0, clientName: "client \(index)")
+    send { hello.encode(into: &$0, ref: 0, correlation: 1) }
+  }
+
+  /// The connection is over, whoever ended it.
+  func over() {
+    guard var session else { return }
+    for publisher in session.publishers.values { world.model.end(publisher.uid) }
+    session.state = .over
+    positions = [:]
+    for subscription in session.subscriptions.values {
+      positions.merge(subscription.next) { max($0, $1) }
+    }
+    if let reason = session.closeReason, !session.isHostile, !isAllowed(reason) {
+      world.fail("client \(index) did nothing wrong and was closed with \(reason)")
+    }
+    world.closeReasons[session.closeReason, default: 0] += 1
+    self.session = nil
+    link?.isOver = true
+    link = nil
+  }
+
+  /// Reasons that a client which keeps the rules may hear.
+  private func isAllowed(_ reason: CloseReason) -> Bool {
+    switch reason {
+    case .draining, .handshakeTimeout, .heartbeatTimeout, .inputMemory, .outputMemory,
+      .controlOverflow, .slowSubscriber, .tooManyConnections, .cursorMemory:
+      true
+    default: false
+    }
+  }
+
+  func reset() {
+    guard let link else { return }
+    link.clientEnd = .reset
+    over()
+  }
+
+  // MARK: Operations
+
+  func perform(_ operation: Operation) {
+    switch operation {
+    case .openTopic: openTopic()
+    case .publish: publish(frames: 1, isLie: false)
+    case .publishMany: publish(frames: 4, isLie: false)
+    case .lie: publish(frames: 1, isLie: true)
+    case .subscribe: subscribe()
+    case .credit: credit()
+    case .unsubscribe: unsubscribe()
+    case .closeTopic: closeTopic()
+    case .reply: reply()
+    case .ping:
+      let correlation = session!.newCorrelation()
+      send { Ping(time: 7).encode(into: &$0, ref: 0, correlation: correlation) }
+    case .stats:
+      let correlation = session!.newCorrelation()
+      let stats = Stats(
+        offset: UInt64(world.random.below(20_000)), count: UInt32(world.random.below(70_000)))
+      send { stats.encode(into: &$0, ref: 0, correlation: correlation) }
+    case .close:
+      let close = Close(reason: .clientClosed, retryable: true, text: "")
+      send { close.encode(into: &$0, ref: 0, correlation: 0) }
+      link?.clientEnd = .closed
+      over()
+    case .reset: reset()
+    case .stall: link?.isStalled.toggle()
+    case .hostile: breakRules()
+    case .refused: askForTheImpossible()
+    case .jump: world.jump()
+    }
+  }
+
+  /// A number that is free, low ones first so that they are used again.
+  private func freeRef(_ isUsed: (UInt32) -> Bool) -> UInt32 {
+    var ref: UInt32 = 1
+    while isUsed(ref) { ref += 1 }
+    return ref
+  }
+
+  private func openTopic() {
+    guard var session else { return }
+    let ref = freeRef { session.publishers[$0] != nil }
+    let correlation = session.newCorrelation()
+    let topic = world.random.pick(world.swarm.topics)
+    let uid = world.model.addPublisher(topic: topic)
+    var options = TopicOptions()
+    if world.swarm.usesBlock && world.random.percent(50) { options.insert(.block) }
+    if world.swarm.usesKeys && world.random.percent(50) { options.insert(.keyed) }
+    let wantsAck = world.random.percent(70)
+    let open = OpenTopic(
+      mode: world.random.pick([.openOrCreate, .openOrCreate, .mustExist, .mustCreate]),
+      options: options, ackLevel: wantsAck ? .accepted : .none,
+      blockTimeoutMs: UInt32(world.random.pick([0, 1, 50])),
+      retentionEvents: UInt64(world.random.pick([0, 0, 10, 100])),
+      retentionBytes: UInt64(world.random.pick([0, 1, 5000, 100_000])),
+      retentionMs: UInt64(world.random.pick([0, 0, 100])), topic: topic)
+    send { open.encode(into: &$0, ref: ref, correlation: correlation) }
+    session.publishers[ref] = Session.PublisherState(
+      uid: uid, topic: topic, wantsAck: wantsAck, correlation: correlation)
+    self.session = session
+  }
+
+  private func subscribe() {
+    guard var session else { return }
+    let ref = freeRef { session.subscriptions[$0] != nil }
+    let correlation = session.newCorrelation()
+    let starts: [Start] = [.latest, .latest, .earliest, .sequence, .time]
+    let start = world.random.pick(starts)
+    let value =
+      switch start {
+      case .sequence: UInt64(world.random.below(100))
+      case .time: world.realtimeNs - UInt64(world.random.below(1_000_000_000))
+      default: UInt64(0)
+      }
+    let resumed = world.random.percent(40) ? positions : [:]
+    var state = Session.SubscriptionState(
+      pattern: world.random.pick(world.swarm.patterns),
+      policy: world.random.pick([.lossless, .lossless, .dropOldest, .disconnect]), start: start,
+      value: value, positions: resumed, correlation: correlation,
+      creditEvents: UInt64(world.random.below(world.swarm.creditEventsMax)),
+      creditBytes: UInt64(world.random.pick([0, 1000, 100_000, 1 << 40])))
+    state.before = world.ends()
+    let subscribe = Subscribe(
+      policy: state.policy, start: start, weight: UInt8(world.random.below(17)),
+      positionsCount: UInt32(resumed.count), startValue: value,
+      lagEventsMax: UInt64(world.random.pick([0, 3, 50, 500])),
+      lagBytesMax: UInt64(world.random.pick([0, 0, 500, 50_000])),
+      eventsTotal: state.creditEvents, bytesTotal: state.creditBytes, pattern: state.pattern)
+    var entries: [UInt8] = []
+    for (id, sequence) in resumed.sorted(by: { $0.key < $1.key }) {
+      entries += Self.bytes(UInt64(id)) + Self.bytes(sequence)
+    }
+    send {
+      unsafe subscribe.encode(
+        into: &$0, ref: ref, correlation: correlation, positions: entries.span.bytes)
+    }
+    session.subscriptions[ref] = state
+    self.session = session
+  }
+
+  static func bytes(_ number: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(8 * $0)) }
+  }
+
+  private func credit() {
+    guard let ref = anySubscription(), var state = session?.subscriptions[ref] else { return }
+    let isAll = world.random.percent(10)
+    state.creditEvents = max(
+      state.creditEvents,
+      isAll ? .max
+        : state.deliveredEvents + UInt64(world.random.below(world.swarm.creditEventsMax)))
+    state.creditBytes = max(
+      state.creditBytes,
+      isAll ? .max : state.deliveredBytes + UInt64(world.random.pick([100, 5000, 1 << 20])))
+    session!.subscriptions[ref] = state
+    grant(ref, state)
+  }
+
+  /// Tells the broker what a subscription may be sent.
+  func grant(_ ref: UInt32, _ state: Session.SubscriptionState) {
+    // Before, a later total would make it good.
+    if world.isResting && world.plants(.creditLost) { return }
+    let credit = Credit(eventsTotal: state.creditEvents, bytesTotal: state.creditBytes)
+    send { credit.encode(into: &$0, ref: ref, correlation: 0) }
+  }
+
+  private func anySubscription() -> UInt32? {
+    let open = session!.subscriptions.filter { $0.value.state != .closing }.keys.sorted()
+    return open.isEmpty ? nil : world.random.pick(open)
+  }
+
+  private func unsubscribe() {
+    guard let ref = anySubscription() else { return }
+    let correlation = session!.newCorrelation()
+    session!.subscriptions[ref]!.state = .closing
+    session!.subscriptions[ref]!.correlation = correlation
+    send { Unsubscribe().encode(into: &$0, ref: ref, correlation: correlation) }
+  }
+
+  private func closeTopic() {
+    let open = session!.publishers.filter { $0.value.state == .open }.keys.sorted()
+    guard !open.isEmpty else { return }
+    let ref = world.random.pick(open)
+    let correlation = session!.newCorrelation()
+    session!.publishers[ref]!.state = .closing
+    session!.publishers[ref]!.correlation = correlation
+    send { CloseTopic().encode(into: &$0, ref: ref, correlation: correlation) }
+  }
+}

@@ -1,0 +1,91 @@
+public import BrokerCore
+public import WireFormat
+
+/// What a client may do next.
+public enum Operation: String, CaseIterable, Sendable {
+  case openTopic, publish, publishMany, subscribe, credit, unsubscribe, closeTopic, reply, ping
+  case stats, close, reset, stall, hostile, jump, lie, refused
+}
+
+/// A fault put between the broker and what is checked, as if the broker had it: each must be found.
+public enum PlantedFault: String, CaseIterable, Sendable {
+  /// A grant of credit that never reaches the broker.
+  case creditLost
+  /// A GAP that is not told.
+  case gapNotTold
+  /// A DELIVER that comes twice.
+  case deliveredTwice
+  /// A DELIVER that does not come.
+  case deliveryLost
+  /// An ACK for one event more.
+  case acknowledgedTooMuch
+  /// The name of a topic is not told.
+  case topicNotNamed
+}
+
+/// What one seed is made of. Each seed leaves whole operations out, so that rare ones meet.
+public struct Swarm: Sendable {
+  public var shards = 1
+  public var clients = 4
+  public var limits = BrokerLimits()
+  public var operations: [Operation] = []
+  public var topics: [String] = []
+  public var patterns: [String] = []
+  public var codecs = CodecSet.all
+  public var payloadBytesMax = 200
+  public var eventsMax = 8
+  public var socketBytesMax = 4096
+  public var shortWritePercent = 10
+  public var creditEventsMax = 50
+  public var usesTTL = false
+  public var usesBlock = false
+  public var usesKeys = false
+  public var drains = false
+
+  public init(_ random: inout SeededRandom) {
+    shards = random.within(1...4)
+    clients = random.within(2...7)
+    operations = Operation.allCases.filter { _ in random.percent(70) }
+    for wanted in [Operation.openTopic, .publish, .subscribe] where !operations.contains(wanted) {
+      operations.append(wanted)
+    }
+    let topicCount = random.within(1...6)
+    topics = (0..<topicCount).map { ["a.b", "a.c", "a.b.c", "b", "b.c", "a"][$0] }
+    patterns = topics + ["*", ">", "a.*", "a.>", "*.c", "b.>"]
+    codecs = random.pick([.all, .all, [.lz4], []])
+    payloadBytesMax = random.pick([16, 200, 200, 2000])
+    eventsMax = random.pick([1, 4, 8, 32])
+    socketBytesMax = random.pick([200, 2000, 20_000, 200_000])
+    shortWritePercent = random.pick([0, 10, 50])
+    creditEventsMax = random.pick([2, 20, 200, 5000])
+    usesTTL = random.percent(40)
+    usesBlock = random.percent(50)
+    usesKeys = random.percent(30)
+    drains = random.percent(15)
+    chooseLimits(&random)
+  }
+
+  private mutating func chooseLimits(_ random: inout SeededRandom) {
+    limits.batchBytesMax = random.pick([1024, 4096, 4096, 65_536])
+    limits.frameLengthMax = limits.batchBytesMax * random.within(2...3) + 256
+    limits.ringBytes = 2 << 20 * shards
+    limits.ringBytes = (2 << 20) * shards
+    limits.meshBytes = 1
+    while limits.meshBytes < 4 * (limits.batchBytesMax + 1024) { limits.meshBytes *= 2 }
+    limits.inputBytes = limits.frameLengthMax * 2 * random.pick([1, 1, 20])
+    limits.controlBytesPerSession = random.pick([1024, 4096, 200_000])
+    limits.outputBytes = limits.controlBytesPerSession * 2 * random.pick([1, 2, 20])
+    limits.connectionsMax = random.pick([3, 16])
+    limits.subscriptionsMax = random.pick([6, 64])
+    limits.publishersMax = random.pick([4, 64])
+    limits.subscriptionsPerSessionMax = random.pick([2, 16])
+    limits.publishersPerSessionMax = random.pick([2, 16])
+    limits.topicsMax = random.pick([2, 16])
+    limits.cursorsMax = random.pick([6, 512])
+    limits.linksMax = random.pick([8, 256])
+    limits.requestsMax = random.pick([6, 7, 64])
+    limits.topicRetentionBytes = random.pick([4096, 16_384, 1 << 20])
+    limits.heartbeatMs = random.pick([1000, 15_000])
+    limits.blockTimeoutMs = random.pick([5, 100, 1000])
+  }
+}
