@@ -35,6 +35,7 @@ extension Client {
     }
     if session!.closeReason != nil { world.fail("\(type) after CLOSE") }
     var reader = unsafe FrameReader(frame, in: bytes)
+    world.seen["\(type.name)", default: 0] += 1
     if type != .ping && type != .pong { world.progress += 1 }
     switch type {
     case .welcome:
@@ -104,6 +105,7 @@ extension Client {
       state.correlation == header.correlation
     else { return world.fail("TOPIC for publisher \(header.ref)") }
     session!.publishers[header.ref]!.state = .open
+    session!.publishers[header.ref]!.id = topic.topic
     session!.publishers[header.ref]!.isBlock = topic.options.contains(.block)
     session!.publishers[header.ref]!.isKeyed = topic.options.contains(.keyed)
     world.model.name(
@@ -116,6 +118,7 @@ extension Client {
     guard ack.through >> 32 == UInt64(state.uid) else { return world.fail("ACK of another's events") }
     var through = UInt32(truncatingIfNeeded: ack.through)
     if world.plants(.acknowledgedTooMuch) { through += 1 }
+    world.model.hear(state.id, of: ack.sequence)
     world.model.acknowledge(state.uid, through: through, sequence: ack.sequence)
   }
 
@@ -131,18 +134,15 @@ extension Client {
   }
 
   private func refused(_ header: FrameHeader, _ error: ErrorFrame) {
-    guard error.code != nil else { return world.fail("ERROR without a code") }
+    guard let code = error.code else { return world.fail("ERROR without a code") }
+    world.seen["error \(code)", default: 0] += 1
     if let state = session!.publishers[header.ref], state.correlation == header.correlation {
-      if state.state == .closing { world.fail("CLOSE_TOPIC was refused with \(error.code!)") }
+      if state.state == .closing { world.fail("CLOSE_TOPIC was refused with \(code)") }
       session!.publishers[header.ref] = nil
     }
     if let state = session!.subscriptions[header.ref], state.correlation == header.correlation {
       // What could not be opened cannot be closed either.
       session!.subscriptions[header.ref] = nil
-    } else if let state = session!.subscriptions[header.ref], state.state == .closing,
-      header.correlation != 0, header.ref < 1000
-    {
-      _ = state
     }
   }
 
@@ -172,6 +172,7 @@ extension Client {
     guard gap.last >= gap.first, gap.count == gap.last - gap.first + 1, gap.first > 0,
       let cause = gap.cause
     else { return world.fail("a GAP that contradicts itself: \(gap)") }
+    world.seen["gap \(cause)", default: 0] += 1
     let isBlock = (world.model.topics[gap.topic]?.options ?? 0) & 2 != 0
     if isBlock && state.policy == .lossless && cause == .ringOverrun {
       world.fail("a lossless subscription lost events of a block topic: \(gap)")
@@ -254,6 +255,7 @@ extension Client {
         to: batch.sequence + UInt64(batch.count))
       session!.subscriptions[header.ref]!.deliveredEvents += UInt64(batch.count) - skip
       session!.subscriptions[header.ref]!.deliveredBytes += UInt64(batch.charge)
+      world.seen["events", default: 0] += Int(batch.count)
       skip = 0
       at += valid.paddedLength
     }

@@ -168,7 +168,11 @@ final class Client {
       value: value, positions: resumed, correlation: correlation,
       creditEvents: UInt64(world.random.below(world.swarm.creditEventsMax)),
       creditBytes: UInt64(world.random.pick([0, 1000, 100_000, 1 << 40])))
+    // What a shard has accepted and nobody has heard of need not count yet.
     state.before = world.ends()
+    for id in state.before.keys {
+      state.before[id]!.next = (world.model.topics[id]?.highest ?? 0) + 1
+    }
     let subscribe = Subscribe(
       policy: state.policy, start: start, weight: UInt8(world.random.below(17)),
       positionsCount: UInt32(resumed.count), startValue: value,

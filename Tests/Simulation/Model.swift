@@ -31,6 +31,8 @@ final class Model {
     var events: [UInt64: Event] = [:]
     /// Charged bytes before the batches that begin at these sequences.
     var bytesBefore: [UInt64: UInt64] = [:]
+    /// Highest sequence that anybody has heard of.
+    var highest: UInt64 = 0
   }
 
   private(set) var publishers: [UInt32: Publisher] = [:]
@@ -109,6 +111,7 @@ final class Model {
       fail("bytes before \(header.sequence) are \(before) and \(header.bytesBefore)")
     }
     topics[id]!.bytesBefore[header.sequence] = header.bytesBefore
+    hear(id, of: header.sequence + UInt64(header.count) - 1)
     for i in 0..<header.count {
       let sequence = header.sequence + UInt64(i)
       let event = Event(publisher: publisher, number: number + i)
@@ -119,6 +122,11 @@ final class Model {
         place(event, at: sequence)
       }
     }
+  }
+
+  func hear(_ id: UInt32, of sequence: UInt64) {
+    guard let highest = topics[id]?.highest else { return }
+    topics[id]!.highest = max(highest, sequence)
   }
 
   func isLie(_ header: BatchHeader) -> Bool {

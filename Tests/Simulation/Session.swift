@@ -8,6 +8,7 @@ struct Session {
     enum State { case opening, open, closing }
     var uid: UInt32
     var topic: String
+    var id: UInt32 = 0
     var state = State.opening
     var isBlock = false
     var isKeyed = false

@@ -31,6 +31,8 @@ public final class Simulation {
   public private(set) var steps = 0
   /// What sessions heard, nil for those that ended without CLOSE.
   public internal(set) var closeReasons: [CloseReason?: Int] = [:]
+  /// What clients saw: frames by type, gaps by cause, refusals by code.
+  public internal(set) var seen: [String: Int] = [:]
   public internal(set) var planted: PlantedFault?
   private var isPlanted = false
 
@@ -114,7 +116,7 @@ public final class Simulation {
     switch random.below(100) {
     case 0..<60 where !awake.isEmpty: random.pick(awake).step(self)
     case 0..<85: moveNetwork()
-    case 85..<97: operate()
+    case 85..<99: operate()
     default: nowNs += UInt64(random.below(3_000_000))
     }
     wakeThoseDue()
@@ -142,8 +144,9 @@ public final class Simulation {
     let operation = random.pick(swarm.operations)
     // Ends of sessions and of shards' patience are rarer than the rest.
     switch operation {
-    case .close, .reset, .hostile, .jump, .stall:
-      if random.percent(15) { client.perform(operation) }
+    case .close, .reset, .hostile, .jump: if random.percent(3) { client.perform(operation) }
+    case .stall, .closeTopic, .unsubscribe, .reply, .refused, .openTopic, .subscribe:
+      if random.percent(30) { client.perform(operation) }
     default: client.perform(operation)
     }
   }

@@ -48,8 +48,9 @@ struct Simulate {
         print("  swift run simulate --seed \(seed) --steps \(steps)")
       }
       for (reason, n) in simulation.closeReasons {
-        reasons[reason.map { "\($0)" } ?? "without CLOSE", default: 0] += n
+        reasons[reason.map { "close \($0)" } ?? "without CLOSE", default: 0] += n
       }
+      reasons.merge(simulation.seen, uniquingKeysWith: +)
     }
     print("\(count) seeds of \(steps) steps, \(failed) failed")
     for (reason, n) in reasons.sorted(by: { $0.value > $1.value }) { print("  \(n) \(reason)") }

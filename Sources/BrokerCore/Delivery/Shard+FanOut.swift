@@ -53,7 +53,10 @@ extension Shard {
           checkLag(slot, cursor, end)
         } else {
           counters.matched(slot, events: events, bytes: bytes)
-          startCursor(slot, id, at: old)
+          if startCursor(slot, id, at: old) == nil {
+            // Its session ends over it.
+            counters.closedPending(slot, events: events, bytes: bytes)
+          }
         }
       }
     }
@@ -210,16 +213,19 @@ extension Shard {
   func floorRose(_ id: UInt32) {
     let shared = topics[id].shared
     guard topics[id].isInterested else { return }
-    leavePages(id, below: shared.floor, end: currentTail(id))
     if shared.ungate > 0 { ungate(id, upTo: shared.ungate) }
+    leavePages(id, below: shared.floor, end: currentTail(id))
   }
 
   /// Moves every cursor of a topic, and the tail, out of the pages below `floor`, which is where a
   /// page begins. What that skips is lost to the subscription.
   func leavePages(_ id: UInt32, below floor: UInt64, end: TopicShared.Tail) {
     moveTail(id, to: end)
+    let isBlock = topics[id].shared.settings.isBlock
     forEach(from: topics[id].cursors, of: cursors, \.inTopic) { cursor in
       guard !cursors[cursor].isAttaching, cursors[cursor].sequence < floor else { return }
+      // Their pages are not given up before they have come further, or have had their time.
+      if isBlock && isGating(cursor) { return }
       let subscription = cursors[cursor].subscription
       if subscriptions[subscription].policy == Policy.disconnect.rawValue {
         condemn(subscriptions[subscription].connection, .slowSubscriber)

@@ -182,7 +182,12 @@ extension Shard {
     // What was accepted before is acknowledged before.
     listForAnswer(publisher)
     sendAcks()
-    guard publishers.isUsed(publisher), !publishers[publisher].isOrphan else { return }
+    guard !publishers[publisher].isOrphan else {
+      // The session ended over an answer; this was the confirmation it would wait for.
+      unlist(publisher)
+      publishers.remove(publisher)
+      return
+    }
     counters.publisherClosed(publisher)
     forget(publisher)
     sendControl(entry.connection) {

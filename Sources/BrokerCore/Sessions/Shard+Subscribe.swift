@@ -91,7 +91,8 @@ extension Shard {
     topics[id].subscriptionCount += 1
     if subscriptions[subscription].policy == Policy.lossless.rawValue {
       topics[id].losslessCount += 1
-      if topics[id].shared.settings.isBlock { listForHold(id) }
+      // At once: publishers may go on later in this turn, and must see whom they wait for.
+      if topics[id].shared.settings.isBlock { updateHold(id) }
     }
     counters.subscriptionJoined(subscription, topics: subscriptions[subscription].topicCount)
   }

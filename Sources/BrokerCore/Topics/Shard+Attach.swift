@@ -24,7 +24,8 @@ extension Shard {
       updateHold(id)
       return
     }
-    if topics[id].isInterested, start == .latest {
+    // On a block topic the owner keeps the place until this shard's gate is in force.
+    if topics[id].isInterested, start == .latest, !shared.settings.isBlock {
       moveTail(id, to: shared.tail())
       return
     }
@@ -74,7 +75,11 @@ extension Shard {
       cursors[existing].bytes = position.bytes
     } else {
       cursor = startCursor(subscription, id, at: position, attaching: true)
-      guard let cursor else { return }
+      guard let cursor else {
+        counters.closedPending(
+          subscription, events: pending + missed, bytes: tail.bytes - position.bytes)
+        return
+      }
       cursors[cursor].isAttaching = false
     }
     guard let cursor else { return }
