@@ -53,6 +53,8 @@ final class Link {
   /// The broker was told that the socket is full, and is to be told when it is not.
   var isFull = false
   var hasWritableEvent = false
+  /// The broker writes nothing more, and reads on.
+  var isShutByBroker = false
   /// The broker closed its socket.
   var isClosedByBroker = false
   /// The client has read to the end.

@@ -106,6 +106,12 @@ final class ShardDriver {
       phase = .transmit
       if let current { write(current, world) }
     case .close:
+      while let id = shard.pollShutdown() {
+        guard let link = links[id.word] else {
+          return world.fail("shard \(index) shuts a connection that is closed")
+        }
+        link.isShutByBroker = true
+      }
       while let id = shard.pollClosed() {
         guard let link = links.removeValue(forKey: id.word) else {
           return world.fail("shard \(index) closes a connection twice")

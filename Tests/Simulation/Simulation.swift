@@ -182,6 +182,11 @@ public final class Simulation {
       link.isFull = false
       drivers[link.shard].noteWritable(link)
     }
-    if link.isClosedByBroker && link.toClient.isEmpty && !link.isOver { link.client?.over() }
+    guard link.isClosedByBroker || link.isShutByBroker, link.toClient.isEmpty, !link.isOver else {
+      return
+    }
+    // Some clients do not close when they have read to the end; the broker does not wait for them.
+    if link.clientEnd == .none && random.percent(80) { link.clientEnd = .closed }
+    link.client?.over()
   }
 }
