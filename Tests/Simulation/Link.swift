@@ -60,6 +60,12 @@ final class Link {
   /// The client has read to the end.
   var isOver = false
 
+  var description: String {
+    "\(id.map { "\($0.slot)" } ?? "new") of \(shard): \(toBroker.count), \(arrived.count) in, "
+      + "\(toClient.count) out, full \(isFull), end \(clientEnd) \(hasArrivedEnd), "
+      + "over \(isOver), shut \(isShutByBroker), closed \(isClosedByBroker)"
+  }
+
   init(shard: Int, capacity: Int) {
     self.shard = shard
     self.capacity = capacity

@@ -47,7 +47,7 @@ extension Simulation {
       wakeThoseDue()
     }
     let busy = drivers.filter { !$0.isIdle }.map { "\($0.index): \($0.shard.reasonsToStayAwake)" }
-    fail("it does not come to rest: shards \(busy), \(links.count) connections")
+    fail("it does not come to rest: shards \(busy), connections \(links.map(\.description))")
   }
 
   func comeToRest() {
