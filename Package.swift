@@ -133,6 +133,7 @@ let package = Package(
     .testTarget(
       name: "HuntDemoTests", dependencies: ["hunt-demo", "GalleonClient"],
       swiftSettings: strict),
+    .testTarget(name: "HouseTests", swiftSettings: strict),
     .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"], swiftSettings: strict),
   ]
 )
