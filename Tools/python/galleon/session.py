@@ -233,7 +233,7 @@ class Session:
         """
         ref = self.next_ref() if ref is None else ref
         subscription = Subscription(self, ref, pattern, window_events, window_bytes, renew)
-        subscription.expected.update(positions)
+        subscription.expected.update((t, max(n, 1)) for t, n in positions)
         known = self.subscriptions.setdefault(ref, subscription)
         packed = b"".join(struct.pack("<IIQ", topic, 0, number) for topic, number in positions)
         try:
