@@ -794,7 +794,7 @@ public enum BatchField {
   public static var sequence: Int { @_noLocks get { 8 } }
   /// When the broker accepted the batch. In nanoseconds since the Unix epoch.
   public static var time: Int { @_noLocks get { 16 } }
-  /// Charged bytes of all events of the topic before this batch. In charged bytes.
+  /// Charged bytes of all events of the topic before this batch.
   public static var bytesBefore: Int { @_noLocks get { 24 } }
   /// The topic's id.
   public static var topic: Int { @_noLocks get { 32 } }
@@ -827,7 +827,7 @@ public struct Hello: Equatable, Sendable {
   /// CodecSet that the client can decode.
   public var codecs: CodecSet
   /// Largest frame, in length's terms, that the client accepts, or 0 for the broker's own limit. At
-  /// least batch_bytes_max plus 128, else the session ends with malformedFrame.
+  /// least batch_bytes_max plus 128, else the session ends with malformedFrame. In bytes.
   public var frameLengthMax: UInt32
   /// Heartbeat interval that the client wishes, brought within heartbeatMsMin and heartbeatMsMax; 0
   /// for the broker's default. In milliseconds.
@@ -1176,7 +1176,7 @@ public struct OpenTopic: Equatable, Sendable {
   public var blockTimeoutMs: UInt32
   /// Events the ring keeps; 0 for no bound of this kind.
   public var retentionEvents: UInt64
-  /// Bytes the ring keeps; 0 for the broker's default. In bytes.
+  /// Bytes the ring keeps; 0 for the broker's default.
   public var retentionBytes: UInt64
   /// Age up to which the ring keeps events; 0 for no bound of this kind. In milliseconds.
   public var retentionMs: UInt64
@@ -1426,7 +1426,7 @@ public struct PublishCredit: Equatable, Sendable {
 
   /// Events, as a running total that only rises.
   public var eventsTotal: UInt64
-  /// Charged bytes, as a running total that only rises. In charged bytes.
+  /// Charged bytes, as a running total that only rises.
   public var bytesTotal: UInt64
 
   @_noLocks public init(eventsTotal: UInt64, bytesTotal: UInt64) {
@@ -1799,7 +1799,7 @@ public struct Credit: Equatable, Sendable {
 
   /// Events, as a running total that only rises.
   public var eventsTotal: UInt64
-  /// Charged bytes, as a running total that only rises. In charged bytes.
+  /// Charged bytes, as a running total that only rises.
   public var bytesTotal: UInt64
 
   @_noLocks public init(eventsTotal: UInt64, bytesTotal: UInt64) {

@@ -11,7 +11,7 @@ INTS = {"u8": "UInt8", "u16": "UInt16", "u32": "UInt32", "u64": "UInt64"}
 def about(field):
     """What a field is, and its unit where the sentence does not say it."""
     text = field["about"]
-    if field.get("unit", "") not in text:
+    if "unit" in field and not re.search(rf'\b{field["unit"]}\b', text, re.IGNORECASE):
         text += f' In {field["unit"]}.'
     return text
 
@@ -125,7 +125,8 @@ def enums(reg):
         for case in entry["cases"]:
             out += doc(case["about"], "  ")
             out += [f'  case {camel(case["name"])} = {case["value"]}']
-        out += from_raw(INTS[entry["type"]], [(camel(c["name"]), c["value"]) for c in entry["cases"]])
+        pairs = [(camel(case["name"]), case["value"]) for case in entry["cases"]]
+        out += from_raw(INTS[entry["type"]], pairs)
         out += ["", *doc("The name as the protocol writes it.", "  ")]
         out += ["  public var name: StaticString {", "    switch self {"]
         for case in entry["cases"]:
@@ -137,7 +138,8 @@ def enums(reg):
         out += [f'public struct {entry["name"]}: OptionSet, Sendable {{']
         out += [f"  public var rawValue: {raw}", ""]
         out += [f"  @_noLocks public init(rawValue: {raw}) {{ self.rawValue = rawValue }}", ""]
-        out += doc("Whether all of these are set. What `contains` says, without generic code.", "  ")
+        text = "Whether all of these are set. What `contains` says, without generic code."
+        out += doc(text, "  ")
         out += [
             f'  @_noLocks public func has(_ flags: {entry["name"]}) -> Bool {{',
             "    rawValue & flags.rawValue == flags.rawValue",

@@ -32,7 +32,7 @@ def about(field):
     text = field["about"]
     if "as" in field and field["as"] == "Bool":
         text += " 0 or 1."
-    if field.get("unit", "") not in text:
+    if "unit" in field and not re.search(rf'\b{field["unit"]}\b', text, re.IGNORECASE):
         text += f' In {field["unit"]}.'
     return text
 

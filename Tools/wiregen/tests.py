@@ -4,6 +4,7 @@
 import copy
 import json
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -85,6 +86,43 @@ class Judgement(unittest.TestCase):
             self.now = copy.deepcopy(self.released)
             change()
             self.assertNotEqual(registry.check(self.now), [])
+
+
+class Prose(unittest.TestCase):
+    """protocol.md speaks of nothing that the registry does not have."""
+
+    def setUp(self):
+        reg = registry.load(PATH)
+        self.names = {"version", "magic", "defaultPort"}
+        for what in ("limits", "closeReasons", "errorCodes"):
+            self.names |= {entry["name"] for entry in reg[what]}
+        for entry in reg["enums"]:
+            self.names |= {case["name"] for case in entry["cases"]}
+        for entry in reg["flagSets"]:
+            self.names |= {flag["name"] for flag in entry["flags"]}
+        for frame in reg["frames"] + [reg["header"], reg["batch"]]:
+            self.names |= {field["name"] for field in frame["fields"]}
+        self.frames = {frame["name"] for frame in reg["frames"]}
+        with open(os.path.join(os.path.dirname(PATH), "protocol.md"), encoding="utf-8") as file:
+            text = file.read()
+        self.prose = re.sub(r"<!-- table:.*?<!-- end:\w+ -->", "", text, flags=re.S)
+
+    def test_names_in_backticks(self):
+        # Names of ours have a capital inside or an underscore; other words may be anything.
+        found = re.findall(r"`([a-z]+(?:[A-Z]\w*|_\w+))`", self.prose)
+        self.assertGreater(len(found), 40)
+        self.assertEqual([name for name in found if name not in self.names], [])
+
+    def test_reasons_in_sequences(self):
+        block = self.prose[self.prose.index("## 13.") : self.prose.index("## 14.")]
+        found = re.findall(r"\b[a-z]+[A-Z][A-Za-z]+\b", block)
+        self.assertGreater(len(found), 40)
+        self.assertEqual([name for name in found if name not in self.names], [])
+
+    def test_frames(self):
+        found = re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", self.prose)
+        others = {"MUST", "NOT", "SHOULD", "RFC", "TCP", "UTF", "CRC32C"}
+        self.assertEqual([n for n in found if n not in self.frames | others], [])
 
 
 unittest.main()
