@@ -82,8 +82,8 @@ struct Summary: Sendable {
   private func gaps() -> TextTable {
     var table = TextTable([
       TextTable.Column("subscriber", right: false),
-      TextTable.Column("topic", right: false),
-      TextTable.Column("cause", right: false),
+      TextTable.Column("topic", right: false, widthMin: 12),
+      TextTable.Column("cause", right: false, rank: 1),
       TextTable.Column("gaps"),
       TextTable.Column("events"),
     ])
