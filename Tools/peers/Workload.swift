@@ -92,7 +92,8 @@ struct Workload: Sendable {
     latency("latency-100k", 100_000, [.latencyNotAbove("redis", contender: "galleon")]),
     Workload(
       name: "start", about: "from start to listening, with the memory of an idle server",
-      measure: .start, goals: [
+      measure: .start,
+      goals: [
         .atMost(6e6, contender: "galleon"), .memoryAtMost(8e6, contender: "galleon"),
       ],
       contenders: ["galleon", "nats", "redis"]),
