@@ -49,7 +49,8 @@ struct Feed: ~Copyable {
       }
       charge = UInt64(writer.charge)
       let frame = unsafe writer.finishPublish(
-        ref: UInt32(topic + 1), codec: scenario.codec, codecs: codecs, publishTime: 1, publisherSequence: sequences[topic])
+        ref: UInt32(topic + 1), codec: scenario.codec, codecs: codecs, publishTime: 1,
+        publisherSequence: sequences[topic])
       sequences[topic] += UInt64(scenario.batch)
       precondition(byteCount + frame.count <= capacity, "frames are larger than was thought")
       unsafe (memory + byteCount).copyMemory(

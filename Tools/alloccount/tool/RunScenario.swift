@@ -140,7 +140,8 @@ private func connect(
   }
   let hello = Hello(
     magic: ProtocolVersion.magic, versionMin: ProtocolVersion.versionMin,
-    versionMax: ProtocolVersion.version, codecs: codecs, heartbeatMs: 300_000, clientName: "counted")
+    versionMax: ProtocolVersion.version, codecs: codecs, heartbeatMs: 300_000, clientName: "counted"
+  )
   send(shard, id, frameBytes { hello.encode(into: &$0, ref: 0, correlation: 1) })
   return id
 }
