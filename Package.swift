@@ -32,6 +32,10 @@ let countedFunctions = [
   "swift_unownedRelease", "swift_beginAccess",
 ]
 
+// What only people wait for: small rather than fast.
+let small: [SwiftSetting] =
+  strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 let package = Package(
   name: "galleon",
   products: [
@@ -62,14 +66,14 @@ let package = Package(
       name: "LoadKit", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
     // What the command says and reads, without doing any I/O.
     .target(
-      name: "CommandSupport", dependencies: ["Counters", "WireFormat"], swiftSettings: strict),
+      name: "CommandSupport", dependencies: ["Counters", "WireFormat"], swiftSettings: small),
     .executableTarget(
       name: "galleon",
       dependencies: [
         "BrokerServer", "GalleonClient", "LoadKit", "CommandSupport", "Counters", "WireFormat",
         "LinuxIO",
       ],
-      swiftSettings: strict,
+      swiftSettings: small,
       // A broker starts in milliseconds and idles small: no libraries to load and relocate. What is
       // shared counts, too: 9.0 MB with the system's libraries, 6.2 in one file.
       linkerSettings: [

@@ -175,6 +175,8 @@ struct PatternEntry: BitwiseCopyable {
   var subscriptions: UInt32 = noSlot
   var subscriptionCount: UInt32 = 0
   var links: UInt32 = noSlot
+  /// The next pattern whose name has the same hash.
+  var sameHash: UInt32 = noSlot
   /// Among the patterns with wildcards.
   var wild = Links()
 }

@@ -50,8 +50,8 @@ public final class Shard {
   var publisherIndex = HashIndex()
   var subscriptionIndex = HashIndex()
   var cursorIndex = HashIndex()
-  /// Control plane only; never iterated.
-  var patternIndex: [[UInt8]: UInt32] = [:]
+  /// From a name's hash to the first pattern whose name has it; see `findPattern`.
+  var patternIndex = HashIndex()
   /// Patterns with wildcards.
   var wildPatterns: UInt32 = noSlot
   /// Shard 0 only: the directory, from name to id; never iterated.

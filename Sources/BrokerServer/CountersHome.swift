@@ -78,6 +78,9 @@ struct CountersReserve {
   /// How far ahead: more rows than a shard can begin to use in one turn that accepts 128
   /// connections and reads their first frames.
   private static let aheadBytes = 128 << 10
+  /// How far where nothing is used yet: what is reserved counts as resident, and there are four
+  /// tables for each shard.
+  private static let firstBytes = 32 << 10
 
   private let home: CountersHome
   private var tables: [(reach: TableReach, reservedBytes: Int)]
@@ -93,7 +96,9 @@ struct CountersReserve {
   mutating func keepAhead() {
     for index in tables.indices {
       let (reach, reserved) = tables[index]
-      if reserved < reach.byteCount && reach.usedBytes + Self.aheadBytes > reserved {
+      let used = reach.usedBytes
+      let needed = used == 0 ? Self.firstBytes : used + Self.aheadBytes
+      if reserved < reach.byteCount && needed > reserved {
         grow(index)
       }
     }
@@ -102,7 +107,9 @@ struct CountersReserve {
   private mutating func grow(_ index: Int) {
     let (reach, reserved) = tables[index]
     // Two steps at once, so that the next one is not due with the next row.
-    let wanted = min(reach.byteCount, reach.usedBytes + 2 * Self.aheadBytes)
+    let used = reach.usedBytes
+    let wanted = min(
+      reach.byteCount, used == 0 ? Self.firstBytes : used + 2 * Self.aheadBytes)
     tables[index].reservedBytes = wanted
     guard home.file != nil else { return }
     do throws(SystemError) {

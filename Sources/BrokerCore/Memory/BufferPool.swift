@@ -5,9 +5,10 @@
 /// One thread owns a pool.
 @safe
 struct BufferPool: ~Copyable {
-  static let bytesMin = 256
-  /// 256 B << 15 = 8 MiB: more than the largest frame an operator can allow.
-  static let classes = 16
+  /// What a pattern of usual length takes: each waiting subscriber may have one of its own.
+  static let bytesMin = 32
+  /// 32 B << 18 = 8 MiB: more than the largest frame an operator can allow.
+  static let classes = 19
 
   private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let state: UnsafeMutablePointer<State>
@@ -45,7 +46,7 @@ struct BufferPool: ~Copyable {
 
   private static func sizeClass(_ bytes: Int) -> Int {
     let rounded = max(bytes, bytesMin) - 1
-    return max(0, Int.bitWidth - rounded.leadingZeroBitCount - 8)
+    return max(0, Int.bitWidth - rounded.leadingZeroBitCount - bytesMin.trailingZeroBitCount)
   }
 
   /// An empty buffer of at least `bytes`; nil where the limit does not allow it.

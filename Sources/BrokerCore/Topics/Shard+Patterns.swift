@@ -7,7 +7,7 @@ extension Shard {
   /// The pattern's row, made and linked to the topics it matches if it is new; nil where a table or
   /// the memory for names is full.
   func internPattern(_ name: [UInt8]) -> UInt32? {
-    if let pattern = patternIndex[name] { return pattern }
+    if let pattern = unsafe name.withUnsafeBytes({ unsafe findPattern($0) }) { return pattern }
     guard var storage = smallPool.take(name.count) else { return nil }
     unsafe name.withUnsafeBytes { unsafe storage.append($0) }
     let star = UInt8(ascii: "*")
@@ -17,7 +17,7 @@ extension Shard {
       smallPool.give(&storage)
       return nil
     }
-    patternIndex[name] = pattern
+    indexPattern(pattern)
     if !isExact { append(pattern, to: &wildPatterns, of: patterns, \.wild) }
     var isFull = false
     for id in 1..<UInt32(max(1, topics.highWater)) where matches(pattern, id) {
@@ -64,7 +64,7 @@ extension Shard {
       if topics[id].links == noSlot { loseInterest(id) }
     }
     if !patterns[pattern].isExact { remove(pattern, from: &wildPatterns, of: patterns, \.wild) }
-    patternIndex[unsafe Array(patterns[pattern].name.bytes)] = nil
+    unindexPattern(pattern)
     smallPool.give(&patterns[pattern].name)
     patterns.remove(pattern)
   }
@@ -95,8 +95,9 @@ extension Shard {
   /// A topic that is new to this shard: until now the shard counted as standing at its first event.
   private func matchTopic(_ id: UInt32) {
     let shared = topics[id].shared
-    let name = unsafe Array(shared.name)
-    if let exact = patternIndex[name], patterns[exact].isExact { linkLate(exact, id) }
+    if let exact = unsafe findPattern(shared.name), patterns[exact].isExact {
+      linkLate(exact, id)
+    }
     forEach(from: wildPatterns, of: patterns, \.wild) { pattern in
       if matches(pattern, id) { linkLate(pattern, id) }
     }
