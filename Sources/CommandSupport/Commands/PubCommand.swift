@@ -47,7 +47,10 @@ public struct PubCommand: Sendable, Equatable {
       OptionSpec("ack", nil, "Waits until the broker has accepted every event."),
       OptionSpec("ttl", "TIME", "Events older than this are not delivered any more."),
       OptionSpec("compress", "lz4|zstd|none", "How batches are compressed. Default: none."),
-      OptionSpec("json", nil, "Prints the counts as a JSON object."),
+      OptionSpec(
+        "json", nil,
+        "Prints the counts as a JSON object: topic, published, acknowledged (without --ack: read by "
+          + "the broker), lost (perhaps, when the connection broke), bytes, seconds."),
       SharedOptions.reconnect,
       OptionSpec("quiet", nil, "Prints no progress and no counts."),
     ],

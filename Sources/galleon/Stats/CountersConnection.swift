@@ -26,7 +26,7 @@ struct CountersProblem: Error {
 /// A session that only asks for counters, and waits for each answer.
 final class CountersConnection {
   /// A broker answers within a millisecond. One that takes longer than this hangs, or is none.
-  private static let answerTimeoutNs: Int64 = 2_000_000_000
+  private static let answerTimeoutNs: Int64 = 4_000_000_000
   /// The longest heartbeat interval there is: nothing is said between two readings.
   private static let heartbeatMs = UInt32(WireLimits.heartbeatMsMax)
   private static let receiveBytes = 65536
