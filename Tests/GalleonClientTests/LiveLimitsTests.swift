@@ -116,6 +116,43 @@ import WireFormat
     try await broker.finish()
   }
 
+  @Test func sessionsThatEndAtOnceAreAskedForLessAndLessOften() async throws {
+    let waits = Mutex<[Duration]>([])
+    let broker = try FakeBroker { listener in
+      for _ in 1...6 {
+        let peer = try listener.welcomed()
+        try peer.send(BrokerFrames.close(.slowSubscriber))
+        while try peer.frame() != nil {}
+      }
+      try listener.welcomed().serve()
+    }
+    let isBack = Promise<Void>()
+    var options = ClientOptions()
+    options.reconnect.delayMin = .milliseconds(1)
+    options.onStateChange = { state in
+      guard case .disconnected(let error, let wait) = state else { return }
+      let count = waits.withLock { waits in
+        waits.append(wait)
+        return waits.count
+      }
+      if count == 6 { isBack.fulfil(.success(())) }
+      guard case .closed(let reason, _) = error, reason.name == "slowSubscriber" else {
+        Issue.record("\(error)")
+        return
+      }
+    }
+    let client = try await GalleonClient.connect(broker.address, options: options)
+    try await isBack.value()
+    // Opens when the client has come back for the seventh time.
+    _ = try await client.publisher(for: "hunt.1")
+    for (index, wait) in waits.withLock({ $0 }).enumerated() {
+      let whole = Duration.milliseconds(1 << index)
+      #expect(wait >= whole / 2 && wait <= whole)
+    }
+    await client.close()
+    try await broker.finish()
+  }
+
   @Test func requestsAreAnswered() async throws {
     let broker = try FakeBroker { listener in
       let peer = try listener.welcomed()

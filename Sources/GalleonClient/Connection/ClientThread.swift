@@ -27,12 +27,17 @@ final class ClientThread {
   private var watchesWritable = false
   private var backoff: Backoff
   private var random = SystemRandomNumberGenerator()
+  /// When the last WELCOME came.
+  private var welcomedAtNs: UInt64 = 0
   /// When the last connection was lost; nil while there is one.
   private var downSinceNs: UInt64?
   private var isDone = false
 
   private static var socketWord: UInt64 { 1 }
   private static var wakeWord: UInt64 { 2 }
+  /// A session that lasts so long was a good one, and the waits begin anew after it. One that ends
+  /// sooner, time and again, must not be asked for at the shortest wait for ever.
+  private static var stableNs: UInt64 { 5_000_000_000 }
   /// How long the peer may take to read our last bytes and close.
   private static var lingerNs: UInt64 { 500_000_000 }
 
@@ -248,7 +253,7 @@ final class ClientThread {
     session.notices = []
     // There is a notice only after a WELCOME.
     downSinceNs = nil
-    backoff.reset()
+    welcomedAtNs = Clock.monotonicNs()
     if let promise = first {
       first = nil
       // Whoever wanted to connect has given up.
@@ -266,6 +271,7 @@ final class ClientThread {
       finish(nil)
       return
     }
+    if self.downSinceNs == nil && nowNs - welcomedAtNs >= Self.stableNs { backoff.reset() }
     let downSinceNs = self.downSinceNs ?? nowNs
     self.downSinceNs = downSinceNs
     let reconnect = shared.options.reconnect

@@ -26,8 +26,9 @@ public struct ClientOptions: Sendable {
 /// How a client comes back after its connection broke.
 ///
 /// The wait before an attempt is drawn at random between half and the whole of a delay that doubles
-/// from `delayMin` up to `delayMax`, so that many clients do not come back at one moment. Where the
-/// broker said when to come back, that is obeyed instead.
+/// from `delayMin` up to `delayMax`, so that many clients do not come back at one moment. It begins
+/// anew after a connection that lasted for five seconds. Where the broker said when to come back,
+/// that is obeyed instead.
 public struct ReconnectOptions: Sendable {
   /// False: the client closes when its connection breaks.
   public var isEnabled = true

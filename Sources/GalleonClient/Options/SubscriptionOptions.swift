@@ -46,6 +46,7 @@ public enum DeliveryPolicy: Hashable, Sendable {
   case lossless
   /// Drops its oldest events beyond these bounds, as a gap; nil for no bound of that kind.
   case dropOldest(lagEvents: UInt64? = nil, lagBytes: UInt64? = nil)
-  /// Ends the session beyond these bounds; nil for no bound of that kind.
+  /// Ends the session beyond these bounds; nil for no bound of that kind. The client comes back as
+  /// its ``ReconnectOptions`` say and goes on where it was.
   case disconnect(lagEvents: UInt64? = nil, lagBytes: UInt64? = nil)
 }
