@@ -40,6 +40,8 @@ extension Simulation {
           quietSinceNs = nowNs
         }
         if let quietSinceNs, nowNs - quietSinceNs > Self.quietNs { return }
+      }
+      if drivers.allSatisfy({ $0.isIdle }) {
         // To what is due next, or somewhat beyond.
         let due = drivers.map { $0.deadlineNs }.min() ?? .max
         nowNs = max(nowNs + 20_000_000, min(due, nowNs + 400_000_000))

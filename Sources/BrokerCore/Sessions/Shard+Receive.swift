@@ -89,7 +89,11 @@ extension Shard {
       remove(slot, from: &pausedConnections, of: connections, \.paused)
       pausedCount -= 1
       connections[slot].isListedAsPaused = false
-      guard connections[slot].phase == .open else { continue }
+      guard connections[slot].phase == .open else {
+        // Closing: what it sent meanwhile is to be read and dropped.
+        resumed(slot)
+        continue
+      }
       let carried = connections[slot].input.count
       unsafe receiveBuffer.copyIn(connections[slot].input.bytes)
       unsafe workOff(slot, receiveBuffer.bytes(carried), carried: carried)
@@ -178,7 +182,8 @@ extension Shard {
   /// A connection whose socket is to be read again, since its frames had to wait and no longer do.
   public func pollResumed() -> ConnectionID? {
     while let slot = resumedConnections.removeLast() {
-      if connections.isUsed(slot), isReadable(slot) {
+      guard connections.isUsed(slot) else { continue }
+      if isReadable(slot) || connections[slot].phase == .closing {
         return ConnectionID(slot: slot, generation: connections[slot].generation)
       }
     }

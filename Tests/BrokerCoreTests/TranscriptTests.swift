@@ -1,0 +1,22 @@
+import Testing
+import WireSupport
+
+@testable import BrokerCore
+
+/// The conversations of the protocol's folder, held with a core of one shard and of several.
+@Suite struct TranscriptTests {
+  static let names = try! ProtocolFiles.transcriptNames()
+
+  @Test(arguments: names, [1, 2, 3])
+  func isHeldAsItIsWritten(name: String, shards: Int) throws {
+    var core = CoreHarness(shards: shards)
+    try ProtocolFiles.transcript(name).replay(against: &core)
+  }
+
+  @Test(arguments: names)
+  func isHeldByteByByte(name: String) throws {
+    var core = CoreHarness(shards: 2)
+    core.isDripping = true
+    try ProtocolFiles.transcript(name).replay(against: &core)
+  }
+}
