@@ -81,6 +81,7 @@ extension Shard {
   /// Gives up pages beyond the topic's retention.
   func trim(_ id: UInt32) {
     let settings = topics[id].shared.settings
+    raiseFloor(id)
     while topics[id].pageCount > 1, let head = Page(address: topics[id].headPage),
       let next = head.next
     {
@@ -91,6 +92,26 @@ extension Shard {
         || (settings.retentionNs != 0 && realtimeNs - min(realtimeNs, head.lastTime) > settings.retentionNs)
       guard isOver, giveUp(id, head: head, next: next) else { return }
     }
+  }
+
+  /// Asks the other shards at once for everything beyond the retention in bytes. Page by page each
+  /// would cost a round between the shards, and the ring would outgrow its retention meanwhile.
+  private func raiseFloor(_ id: UInt32) {
+    let shared = topics[id].shared
+    guard broker.shards > 1, !shared.settings.isBlock else { return }
+    let retention = Int(clamping: shared.settings.retentionBytes)
+    var bytes = topics[id].ringBytes
+    var floor: UInt64 = 0
+    var page = Page(address: topics[id].headPage)
+    while bytes > retention, let here = page, let next = here.next {
+      bytes -= here.bytes
+      floor = next.firstSequence
+      page = next
+    }
+    guard floor > shared.floor else { return }
+    // They must be able to go there, so they are told the end first.
+    shared.publishTail(ownTail(id))
+    shared.floor = floor
   }
 
   /// Ages of topics are looked at with the sweep.
