@@ -48,6 +48,7 @@ class Broker:
     """A broker of its own, on a free port; ended by its process id."""
 
     def __init__(self, *flags):
+        self.told = False
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [galleon_binary(), "serve", "--listen", "127.0.0.1:0", "--counters", "none",
@@ -81,12 +82,14 @@ class Broker:
         self.process.stdout.close()
 
     def terminate(self):
-        os.kill(self.process.pid, signal.SIGTERM)
+        """Tells it to drain, once: a second signal would end it at once."""
+        if not self.told and self.process.poll() is None:
+            self.told = True
+            os.kill(self.process.pid, signal.SIGTERM)
 
     def end(self):
         """Its exit code, after SIGTERM."""
-        if self.process.poll() is None:
-            self.terminate()
+        self.terminate()
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
