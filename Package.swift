@@ -32,7 +32,7 @@ let countedFunctions = [
   "swift_unownedRelease", "swift_beginAccess",
 ]
 
-// What only people wait for: small rather than fast.
+// The command's own code, which does nothing in a loop: small rather than fast.
 let small: [SwiftSetting] =
   strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
@@ -66,7 +66,7 @@ let package = Package(
       name: "LoadKit", dependencies: ["WireFormat", "LinuxIO"], swiftSettings: hot),
     // What the command says and reads, without doing any I/O.
     .target(
-      name: "CommandSupport", dependencies: ["Counters", "WireFormat"], swiftSettings: small),
+      name: "CommandSupport", dependencies: ["Counters", "WireFormat"], swiftSettings: strict),
     .executableTarget(
       name: "galleon",
       dependencies: [

@@ -21,6 +21,7 @@ import Testing
   @Test(arguments: [0, UInt64.max - 263] as [UInt64])
   func messagesArriveInOrderAndWhole(start: UInt64) {
     let ring = SPSCRing(capacity: 512, start: start)
+    defer { ring.deallocate() }
     let count = 20_000
     together {
       for i in 0..<count {
@@ -57,6 +58,7 @@ import Testing
 
   @Test func everyBitThatIsSetIsTaken() {
     let bits = DirtyBits(count: 10_000)
+    defer { bits.deallocate() }
     let words = (0..<10).map { _ in Counter() }
     let rounds: UInt64 = 5000
     together {
