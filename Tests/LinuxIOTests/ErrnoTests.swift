@@ -60,17 +60,12 @@ import Testing
   }
 
   @Test func aWrongDescriptorEndsTheProcess() async {
+    // Beyond every limit of descriptors, so that no other thread can have opened it.
     await #expect(processExitsWith: .failure) {
-      let (one, other) = try Socket.pair()
-      Socket.close(one)
-      Socket.close(other)
-      _ = try Socket.localAddress(one)
+      _ = try Socket.localAddress(Int32.max)
     }
     await #expect(processExitsWith: .failure) {
-      let (one, other) = try Socket.pair()
-      Socket.close(other)
-      Socket.close(one)
-      Socket.close(one)
+      Socket.close(Int32.max)
     }
   }
 }
