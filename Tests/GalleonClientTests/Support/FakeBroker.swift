@@ -14,8 +14,10 @@ final class FakeBroker: Sendable {
   let address: String
   private let result = Promise<String?>()
 
-  /// No step of a script takes longer, so that a test that goes wrong ends.
-  static let patienceNs: Int64 = 20_000_000_000
+  /// No step of a script takes longer, so that a test that goes wrong ends. A script runs on a
+  /// thread of its own while the test's task waits for one of the few threads that all tests share,
+  /// which on two processors under a sanitizer may be minutes.
+  static let patienceNs: Int64 = 300_000_000_000
 
   init(
     unixPath: String? = nil, _ script: @escaping @Sendable (borrowing Listener) throws -> Void
