@@ -20,3 +20,13 @@ import WireSupport
     try ProtocolFiles.transcript(name).replay(against: &core)
   }
 }
+
+extension CoreHarness {
+  func drain(retryAfterMs: UInt32, spreadMs: UInt32) {
+    for shard in shards {
+      shard.commandDrain(
+        deadlineNs: nowNs + 5_000_000_000, retryAfterMs: retryAfterMs, spreadMs: spreadMs)
+    }
+    pump()
+  }
+}

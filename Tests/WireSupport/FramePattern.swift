@@ -34,11 +34,18 @@ public struct FramePattern: Sendable {
     var events: [Event]?
   }
 
+  /// Where a subscription is to go on in a topic.
+  public struct Position: Sendable {
+    var topic: Value
+    var sequence: Value
+  }
+
   public let name: String
   var fields: [(name: String, value: Value)] = []
   var batches: [BatchPattern] = []
+  public internal(set) var positions: [Position] = []
 
-  init(_ words: [String]) throws {
+  public init(_ words: [String]) throws {
     guard let first = words.first, let frame = Registry.shared.frame(named: first) else {
       throw TranscriptError("no frame is named \(words.first ?? "")")
     }
@@ -46,6 +53,10 @@ public struct FramePattern: Sendable {
     for word in words.dropFirst() {
       if word.hasPrefix("batch{"), word.hasSuffix("}") {
         batches.append(try Self.batch(word.dropFirst("batch{".count).dropLast()))
+        continue
+      }
+      if word.hasPrefix("position{"), word.hasSuffix("}") {
+        positions.append(try Self.position(word.dropFirst("position{".count).dropLast()))
         continue
       }
       let (field, value) = try Self.pair(word)
@@ -92,6 +103,14 @@ public struct FramePattern: Sendable {
     return batch
   }
 
+  private static func position(_ text: Substring) throws -> Position {
+    let pairs = try Transcript.words(text).map(pair)
+    guard pairs.map(\.0) == ["topic", "sequence"] else {
+      throw TranscriptError("a position has a topic and a sequence")
+    }
+    return Position(topic: pairs[0].1, sequence: pairs[1].1)
+  }
+
   /// Parts at commas outside quotes.
   private static func list(_ text: Substring) -> [String] {
     var out = [""]
@@ -107,7 +126,8 @@ public struct FramePattern: Sendable {
     return out
   }
 
-  /// `"payload"`, `key:"payload"`, `key:-` for a tombstone, each with `@inbox/token` behind it.
+  /// `"payload"`, `"x"*1000` for so many of it, `key:"payload"`, `key:-` for a tombstone, each with
+  /// `@inbox/token` behind it.
   private static func event(_ text: String) throws -> Event {
     var rest = text[...]
     var event = Event()
@@ -124,10 +144,18 @@ public struct FramePattern: Sendable {
       rest = rest[rest.index(after: colon)...]
     }
     if rest == "-" { return event }
+    var times = 1
+    if let star = rest.lastIndex(of: "*"), !rest[star...].contains("\"") {
+      guard let number = Int(rest[rest.index(after: star)...]), number > 0 else {
+        throw TranscriptError("\(text): how often is not a number")
+      }
+      times = number
+      rest = rest[..<star]
+    }
     guard case .text(let payload) = value(rest) else {
       throw TranscriptError("\(text) is not an event")
     }
-    event.payload = payload
+    event.payload = String(repeating: payload, count: times)
     return event
   }
 
@@ -159,29 +187,41 @@ public struct FramePattern: Sendable {
       let rest = layout.fields.last { $0.type == "rest" }!
       frame.fields[rest.name] = .bytes(try batches.flatMap { try encoded($0, bindings) })
     }
+    if !positions.isEmpty {
+      frame.fields["positions_count"] = .number(UInt64(positions.count))
+      frame.fields["positions"] = .bytes(try positions.flatMap { try encoded($0, bindings) })
+    }
     return try frame.encoded()
   }
 
-  private func encoded(_ batch: BatchPattern, _ bindings: Bindings) throws -> [UInt8] {
+  func encoded(_ position: Position, _ bindings: Bindings) throws -> [UInt8] {
+    LooseFrame.littleEndian(try number(position.topic, kind: nil, bindings), 4) + [0, 0, 0, 0]
+      + LooseFrame.littleEndian(try number(position.sequence, kind: nil, bindings), 8)
+  }
+
+  func encoded(_ batch: BatchPattern, _ bindings: Bindings) throws -> [UInt8] {
     func field(_ name: String, _ otherwise: UInt64) throws -> UInt64 {
       guard let (_, value) = batch.fields.first(where: { $0.name == name }) else {
         return otherwise
       }
       return try number(value, kind: nil, bindings)
     }
-    let events = try (batch.events ?? []).map { event in
+    return LooseBatch.encoded(
+      try events(of: batch, bindings), publisherSequence: try field("publisher_sequence", 1),
+      ttlMs: UInt32(try field("ttl_ms", 0)), publishTime: try field("publish_time", 0))
+  }
+
+  func events(of batch: BatchPattern, _ bindings: Bindings) throws -> [LooseBatch.Event] {
+    try (batch.events ?? []).map { event in
       var address: ReplyAddress?
       if let (inbox, token) = event.replyTo {
         address = ReplyAddress(inbox: try number(inbox, kind: nil, bindings), token: token)
       }
       return LooseBatch.Event(key: event.key, payload: event.payload, replyTo: address)
     }
-    return LooseBatch.encoded(
-      events, publisherSequence: try field("publisher_sequence", 1),
-      ttlMs: UInt32(try field("ttl_ms", 0)), publishTime: try field("publish_time", 0))
   }
 
-  private func number(_ value: Value, kind: String?, _ bindings: Bindings) throws -> UInt64 {
+  func number(_ value: Value, kind: String?, _ bindings: Bindings) throws -> UInt64 {
     switch value {
     case .any: return 0
     case .variable(let name):

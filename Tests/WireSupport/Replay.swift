@@ -10,6 +10,8 @@ public protocol TranscriptBroker {
   mutating func advance(milliseconds: Int) throws
   /// The client ends the connection without CLOSE.
   mutating func hangUp(_ connection: Int) throws
+  /// The broker is told to end, and what to tell its clients about coming back.
+  mutating func drain(retryAfterMs: UInt32, spreadMs: UInt32) throws
 }
 
 extension Transcript {
@@ -48,6 +50,11 @@ extension Transcript {
       try broker.advance(milliseconds: milliseconds)
     case .hangUp:
       try broker.hangUp(connection)
+    case .comeBack:
+      // A broker does not know its clients: the connection is opened by its first bytes.
+      break
+    case .drain(let retryAfterMs, let spreadMs):
+      try broker.drain(retryAfterMs: retryAfterMs, spreadMs: spreadMs)
     case .end:
       if let more = try broker.receive(on: connection) {
         throw TranscriptError("the connection was to end, and \(Hex.text(more)) came")

@@ -24,10 +24,16 @@ public struct Transcript: Sendable {
     case end
     /// The client ends the connection without CLOSE.
     case hangUp
+    /// The client of an earlier connection, which has ended, opens this one.
+    case comeBack(of: Int)
+    /// The broker is told to end, and what to tell its clients about coming back.
+    case drain(retryAfterMs: UInt32, spreadMs: UInt32)
   }
 
   public var name: String
   public var steps: [Step]
+  /// Its clients do what no client of its own accord does, so that it says nothing about clients.
+  public var isForBrokersOnly = false
 
   public init(name: String, text: String) throws {
     self.name = name
@@ -37,6 +43,10 @@ public struct Transcript: Sendable {
       number += 1
       let words = try Self.words(line)
       guard let first = words.first, !first.hasPrefix("#") else { continue }
+      if words == ["only", "broker"] {
+        isForBrokersOnly = true
+        continue
+      }
       do {
         steps.append(try Self.step(first, Array(words.dropFirst()), line: number))
       } catch {
@@ -104,9 +114,25 @@ public struct Transcript: Sendable {
     case "hangup":
       let connection = try connection(first.dropFirst("hangup".count))
       return Step(line: line, connection: connection, action: .hangUp)
+    case "return":
+      let connection = try connection(first.dropFirst("return".count))
+      let earlier = try Self.connection(Substring(try one()))
+      guard earlier != connection else { throw TranscriptError("a connection is opened once") }
+      return Step(line: line, connection: connection, action: .comeBack(of: earlier))
+    case "drain":
+      guard rest.count == 2, let after = number(rest[0], "retry_after_ms="),
+        let spread = number(rest[1], "spread_ms=")
+      else { throw TranscriptError("drain takes retry_after_ms and spread_ms") }
+      return Step(
+        line: line, connection: 1, action: .drain(retryAfterMs: after, spreadMs: spread))
     default:
-      throw TranscriptError("a line begins with C>, S>, clock, close, end or hangup, not \(first)")
+      throw TranscriptError(
+        "a line begins with C>, S>, clock, close, end, hangup, return, drain or only, not \(first)")
     }
+  }
+
+  private static func number(_ word: String, _ prefix: String) -> UInt32? {
+    word.hasPrefix(prefix) ? UInt32(word.dropFirst(prefix.count)) : nil
   }
 
   private static func connection(_ text: Substring) throws -> Int {

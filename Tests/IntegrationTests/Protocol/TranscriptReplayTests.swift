@@ -15,7 +15,7 @@ struct TranscriptReplayTests {
     ])
     let line = try broker.line()
     let port = try #require(line.split(separator: ":").last.flatMap { UInt16($0) }, "\(line)")
-    var wire = SocketBroker(port: port)
+    var wire = SocketBroker(port: port, program: broker)
     try ProtocolFiles.transcript(name).replay(against: &wire)
   }
 }
@@ -33,9 +33,13 @@ private struct SocketBroker: TranscriptBroker {
   }
 
   let port: UInt16
+  let program: Program.Running
   private var connections: [Int: Connection] = [:]
 
-  init(port: UInt16) { self.port = port }
+  init(port: UInt16, program: Program.Running) {
+    self.port = port
+    self.program = program
+  }
 
   mutating func send(_ bytes: [UInt8], on connection: Int) throws {
     if connections[connection] == nil { connections[connection] = try Connection(port: port) }
@@ -76,4 +80,12 @@ private struct SocketBroker: TranscriptBroker {
   }
 
   mutating func hangUp(_ connection: Int) throws { connections[connection] = nil }
+
+  /// The numbers are the ones a broker tells that was not given others.
+  mutating func drain(retryAfterMs: UInt32, spreadMs: UInt32) throws {
+    guard retryAfterMs == 500, spreadMs == 5000 else {
+      throw TranscriptError("this broker says 500 and 5000")
+    }
+    try program.send(.terminate)
+  }
 }
