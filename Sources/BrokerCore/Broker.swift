@@ -39,6 +39,7 @@ public final class Broker: @unchecked Sendable {
   private let topics: UnsafeMutablePointer<TopicShared>
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   private static let topicCountWord = 0
+  /// Per shard: whether it sleeps, then how far it has come in a drain.
   private static let sleepingWords = 16
   private static let sleepingStride = 16
 
@@ -115,6 +116,18 @@ public final class Broker: @unchecked Sendable {
   func isSleeping(_ shard: Int) -> Bool {
     unsafe words[Self.sleepingWords + shard * Self.sleepingStride]
       .load(ordering: .sequentiallyConsistent) != 0
+  }
+
+  // MARK: Draining
+
+  /// A shard has come so far in a drain; what it told the others before comes before it.
+  func setDrainStep(_ step: UInt64, shard: Int) {
+    unsafe words[Self.sleepingWords + shard * Self.sleepingStride + 1]
+      .store(step, ordering: .releasing)
+  }
+
+  func drainStep(_ shard: Int) -> UInt64 {
+    unsafe words[Self.sleepingWords + shard * Self.sleepingStride + 1].load(ordering: .acquiring)
   }
 
   func ring(from: Int, to: Int) -> SPSCRing { rings[from * shards + to] }

@@ -1,6 +1,7 @@
 // What tools and tests of this package may see of a shard: how much of everything is in use, and
 // whether its tables agree with one another. Nothing here changes anything.
 
+import Counters
 import WireFormat
 
 /// How much of each thing a shard has in use.
@@ -125,6 +126,9 @@ extension Shard {
         terms.deliveredEvents + terms.droppedEvents + terms.expiredEvents + terms.closedEvents
       if account.matched != sum &+ account.lag {
         return "subscription \(slot): matched \(account.matched) is not \(sum) and lag \(account.lag)"
+      }
+      if counters.blocked(slot) != blockedCause(slot).rawValue && !isCondemned {
+        return "subscription \(slot): it is held back by \(blockedCause(slot)), not as it says"
       }
       if count != entry.cursorCount { return "subscription \(slot): its count of cursors is wrong" }
       if attaching != entry.attaching {

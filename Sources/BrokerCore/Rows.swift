@@ -46,7 +46,11 @@ struct ConnectionEntry: BitwiseCopyable {
   /// Closing: everything is written, and the peer has been told that nothing more comes.
   var isShut = false
   var isListedAsPaused = false
+  /// A subscription of it with policy disconnect has come beyond its bounds.
+  var isListedAsBehind = false
   var hasPingOutstanding = false
+  /// Draining: a PUBLISH has come, behind which nothing is looked at.
+  var isMuted = false
   var closeReason: UInt16 = 0
   var codecs: UInt32 = 0
   /// What the client accepts, and what it may send, in a header's terms.

@@ -65,6 +65,7 @@ public final class Shard {
   let ackPublishers: SlotList
   let closedConnections: SlotList
   let condemnedConnections: SlotList
+  let behindConnections: SlotList
   let shutConnections: SlotList
   let resumedConnections: SlotList
   let ownedTopics: SlotList
@@ -101,7 +102,7 @@ public final class Shard {
   /// Connections that have been opened in this slot table; gives generations.
   var generationCount: UInt32 = 0
   var wakeMask: UInt64 = 0
-  /// Draining: nothing is read; sessions end as soon as nothing can be sent to them.
+  /// Draining: no PUBLISH is read; sessions end as soon as nothing can be sent to them.
   var drain: Drain?
 
   let counters: ShardCounters
@@ -133,6 +134,7 @@ public final class Shard {
     closedConnections = SlotList(capacity: limits.connectionsMax)
     shutConnections = SlotList(capacity: limits.connectionsMax)
     condemnedConnections = SlotList(capacity: limits.connectionsMax)
+    behindConnections = SlotList(capacity: limits.connectionsMax)
     resumedConnections = SlotList(capacity: limits.connectionsMax)
     ownedTopics = SlotList(capacity: limits.topicsMax)
     blockTopics = SlotList(capacity: limits.topicsMax)
@@ -193,6 +195,7 @@ public final class Shard {
 
   /// - Returns: the shards, by bit, that must be woken since there is something for them.
   public func endTurn() -> UInt64 {
+    closeBehind()
     updateHolds()
     runTimers()
     counters.endTurn(self)
@@ -223,6 +226,7 @@ public final class Shard {
       noted &= noted - 1
       if broker.isSleeping(other) { sleeping |= 1 << UInt64(other) }
     }
+    if sleeping != 0 { counters.woke(sleeping.nonzeroBitCount) }
     return sleeping
   }
 

@@ -12,6 +12,7 @@ struct ShardCounters {
   private let publishers: PublisherTable
   private let subscriptions: SubscriptionTable
   private let topics: TopicTable
+  private let broker: BrokerRow
   private let index: Int
 
   init(_ region: CountersRegion, shard index: Int) {
@@ -22,6 +23,7 @@ struct ShardCounters {
     publishers = region.publishers(shard: index)
     subscriptions = region.subscriptions(shard: index)
     topics = region.topics
+    broker = region.broker
     shard.setState(.active)
   }
 
@@ -33,7 +35,13 @@ struct ShardCounters {
   }
 
   func endTurn(_ core: Shard) {
-    shard.set(.pageBytes, UInt64(core.pages.usedBytes))
+    let pageBytes = UInt64(core.pages.usedBytes)
+    let booked = shard.get(.pageBytes)
+    if pageBytes != booked {
+      shard.set(.pageBytes, pageBytes)
+      shard.set(.pagesInUse, UInt64(core.pages.usedPages))
+      broker.addMemoryUsed(pageBytes &- booked)
+    }
     shard.set(.stashBytes, UInt64(core.outputPool.usedBytes))
     shard.set(.inputBytes, UInt64(core.inputPool.usedBytes))
     shard.set(.cursorsInUse, UInt64(core.cursors.used))
@@ -48,6 +56,15 @@ struct ShardCounters {
   func sleep() {
     shard.add(.sleeps, 1)
     shard.set(.turnStartedNs, 0)
+  }
+
+  func woke(_ shards: Int) { shard.add(.wakes, UInt64(shards)) }
+
+  func draining(_ realtimeNs: UInt64) {
+    shard.setState(.draining)
+    guard index == 0 else { return }
+    broker.set(.drainStartedNs, realtimeNs)
+    broker.setState(.draining)
   }
 
   func forwarded() { shard.add(.remoteForwards, 1) }
@@ -74,6 +91,8 @@ struct ShardCounters {
     row.setState(.active)
     row.endUpdate()
   }
+
+  func connectionClosing(_ slot: UInt32) { connections[Int(slot)].setState(.draining) }
 
   func connectionClosed(_ slot: UInt32, reason: UInt16) {
     connections[Int(slot)].retire()
@@ -181,9 +200,18 @@ struct ShardCounters {
     shard.add(.subscriptions, 1)
   }
 
-  func subscriptionJoined(_ slot: UInt32, topics: UInt32) {
-    subscriptions[Int(slot)].set(.topics, topics)
+  func subscriptionJoined(_ slot: UInt32, topic: UInt32, topics count: UInt32) {
+    subscriptions[Int(slot)].set(.topics, count)
+    topics[Int(topic)].addSubscriptions(1)
   }
+
+  func subscriptionLeft(topic: UInt32) { topics[Int(topic)].addSubscriptions(UInt64.max) }
+
+  func blocked(_ slot: UInt32, _ cause: BlockedCause) {
+    subscriptions[Int(slot)].set(.blocked, cause.rawValue)
+  }
+
+  func blocked(_ slot: UInt32) -> UInt32 { subscriptions[Int(slot)].get(.blocked) }
 
   func credited(_ slot: UInt32, _ entry: SubscriptionEntry) {
     let row = subscriptions[Int(slot)]
@@ -279,7 +307,10 @@ struct ShardCounters {
 
   // MARK: Topics
 
-  func topicOpened(_ id: UInt32, _ shared: TopicShared) {
+  /// The directory: the row is there before any shard knows of the topic, and adds to it.
+  func topicCreated(_ id: UInt32, _ shared: TopicShared) {
+    broker.set(.topics, UInt64(id))
+    broker.set(.topicsCreated, UInt64(id))
     let row = topics.activate(Int(id))
     let settings = shared.settings
     row.beginUpdate()
@@ -294,8 +325,10 @@ struct ShardCounters {
     row.set(.retentionMs, settings.retentionNs / 1_000_000)
     row.setText(.name, unsafe String(decoding: shared.name, as: UTF8.self))
     row.endUpdate()
-    shard.add(.topics, 1)
   }
+
+  /// This shard owns one topic more.
+  func topicOwned() { shard.add(.topics, 1) }
 
   func topicGrew(_ id: UInt32, _ entry: TopicEntry) {
     let row = topics[Int(id)]

@@ -51,3 +51,17 @@ extension ShardRow {
     raise(.latencyMaxNs, to: ns)
   }
 }
+
+extension BrokerRow {
+  /// Books ring memory that a shard took, or, wrapping, gave back: every shard adds to this word.
+  @_noLocks public func addMemoryUsed(_ bytes: UInt64) {
+    cells.addShared64(Word.memoryUsedBytes.offset, bytes)
+  }
+}
+
+extension TopicRow {
+  /// Books subscriptions that begin or, wrapping, end: every shard adds to this word.
+  @_noLocks public func addSubscriptions(_ count: UInt64) {
+    cells.addShared64(Word.subscriptions.offset, count)
+  }
+}

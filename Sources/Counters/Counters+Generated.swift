@@ -11,7 +11,8 @@ extension CountersLayout {
 
 /// The tables there are.
 public enum CounterKind: UInt16, CaseIterable, Sendable {
-  /// The broker as a whole. Written by the thread that started it and by shard 0.
+  /// The broker as a whole. Written by the thread that started it and by shard 0; every shard adds
+  /// to memoryUsedBytes.
   case broker = 1
   /// One shard. Written by its thread.
   case shard = 2
@@ -22,7 +23,8 @@ public enum CounterKind: UInt16, CaseIterable, Sendable {
   /// One subscription. Written by its connection's shard. matched = delivered + dropped (all
   /// causes, expiry among them) + closed + lag.
   case subscription = 5
-  /// One topic. Written by the shard that owns it.
+  /// One topic. Made by shard 0, then written by the shard that owns it; every shard adds to
+  /// subscriptions.
   case topic = 6
 }
 
@@ -56,7 +58,8 @@ public enum BlockedCause: UInt32, CaseIterable, Sendable {
   case attaching = 5
 }
 
-/// The broker as a whole. Written by the thread that started it and by shard 0.
+/// The broker as a whole. Written by the thread that started it and by shard 0; every shard adds to
+/// memoryUsedBytes.
 @safe public struct BrokerRow: CounterRow {
   public static var kind: CounterKind { .broker }
   public static var rowBytes: Int { @_noLocks get { 448 } }
@@ -266,7 +269,8 @@ extension RowSnapshot where Row == BrokerRow {
     public static var pagesInUse: Self { @_noLocks get { Self(offset: 192) } }
     /// Bytes of those pages. Unit: bytes.
     public static var pageBytes: Self { @_noLocks get { Self(offset: 200) } }
-    /// Remainders of frames that full sockets cut. Unit: bytes.
+    /// Memory of what waits for sockets outside the rings: remainders of frames that full sockets
+    /// cut, and control frames. Unit: bytes.
     public static var stashBytes: Self { @_noLocks get { Self(offset: 208) } }
     /// Frames that have not arrived whole. Unit: bytes.
     public static var inputBytes: Self { @_noLocks get { Self(offset: 216) } }
@@ -791,7 +795,8 @@ extension RowSnapshot where Row == SubscriptionRow {
   }
 }
 
-/// One topic. Written by the shard that owns it.
+/// One topic. Made by shard 0, then written by the shard that owns it; every shard adds to
+/// subscriptions.
 @safe public struct TopicRow: CounterRow {
   public static var kind: CounterKind { .topic }
   public static var rowBytes: Int { @_noLocks get { 384 } }

@@ -33,6 +33,12 @@ import Synchronization
     store64(offset, load64(offset) &+ amount)
   }
 
+  /// Adds to a word that several threads add to. Nobody stores into it otherwise.
+  @_noLocks func addShared64(_ offset: Int, _ amount: UInt64) {
+    unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self).pointee
+      .wrappingAdd(amount, ordering: .relaxed)
+  }
+
   @_noLocks func load32(_ offset: Int) -> UInt32 {
     unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt32>.self).pointee
       .load(ordering: .relaxed)

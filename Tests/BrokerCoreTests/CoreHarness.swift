@@ -86,6 +86,9 @@ final class CoreHarness: TranscriptBroker {
     Issue.record("the core does not come to rest")
   }
 
+  /// One turn of one shard, and nothing else.
+  func turn(of index: Int) { turn(shards[index], index) {} }
+
   private func turn(_ shard: Shard, _ index: Int, _ read: () -> Void) {
     shard.beginTurn(nowNs: nowNs, realtimeNs: nowNs + 1_700_000_000_000_000_000)
     _ = shard.handleInbound()
@@ -142,17 +145,20 @@ final class CoreHarness: TranscriptBroker {
   }
 
   func send(_ bytes: [UInt8], on number: Int) {
-    guard let connection = open(number) else { return }
-    let pieces = isDripping ? bytes.map { [$0] } : [bytes]
-    for piece in pieces {
-      let shard = shards[connection.shard]
-      turn(shard, connection.shard) {
-        guard let room = unsafe shard.receiveRoom(connection.id) else { return }
-        for (i, byte) in piece.enumerated() { unsafe room[i] = byte }
-        shard.received(piece.count, on: connection.id)
-      }
-    }
+    guard open(number) != nil else { return }
+    for piece in isDripping ? bytes.map({ [$0] }) : [bytes] { sendAlone(piece, on: number) }
     pump()
+  }
+
+  /// Bytes come in one turn of their shard, and no shard goes on after it.
+  func sendAlone(_ bytes: [UInt8], on number: Int) {
+    guard let connection = open(number) else { return }
+    let shard = shards[connection.shard]
+    turn(shard, connection.shard) {
+      guard let room = unsafe shard.receiveRoom(connection.id) else { return }
+      for (i, byte) in bytes.enumerated() { unsafe room[i] = byte }
+      shard.received(bytes.count, on: connection.id)
+    }
   }
 
   func send(on number: Int, _ encode: (inout FrameWriter) -> Bool) {
@@ -225,11 +231,12 @@ final class CoreHarness: TranscriptBroker {
 
   func subscribe(
     _ number: Int, _ pattern: String, ref: UInt32 = 1, policy: Policy = .lossless,
-    lagEventsMax: UInt64 = 0, events: UInt64 = .max
+    start: Start = .latest, lagEventsMax: UInt64 = 0, events: UInt64 = .max,
+    bytes: UInt64 = .max
   ) {
     let subscribe = Subscribe(
-      policy: policy, start: .latest, lagEventsMax: lagEventsMax, eventsTotal: events,
-      bytesTotal: .max, pattern: pattern)
+      policy: policy, start: start, lagEventsMax: lagEventsMax, eventsTotal: events,
+      bytesTotal: bytes, pattern: pattern)
     let none: [UInt8] = []
     send(on: number) {
       unsafe subscribe.encode(

@@ -294,9 +294,8 @@ class GapTests(BrokerTest):
             publisher.flush()
         self.assert_closed_as_slow(session, PATIENCE)
 
-    # Beyond its lag bounds the session ends. Where all that is too much comes in one turn of the
-    # broker, it goes on with a lag of 49 until the next event comes.
-    @unittest.expectedFailure
+    # Beyond its lag bounds the session ends, also where all that is too much comes in one turn of
+    # the broker.
     def test_disconnect_ends_the_session_where_all_comes_at_once(self):
         publisher, session = self.publisher("strict.once"), self.slow("strict.once")
         run = b"".join(encode_batch([Event(b"x")], 1 + number) for number in range(50))

@@ -1,3 +1,4 @@
+import Counters
 import WireFormat
 
 // From topics that grew to subscriptions that have something to send.
@@ -53,7 +54,9 @@ extension Shard {
           checkLag(slot, cursor, end)
         } else {
           counters.matched(slot, events: events, bytes: bytes)
-          if startCursor(slot, id, at: old) == nil {
+          if let cursor = startCursor(slot, id, at: old) {
+            checkLag(slot, cursor, end)
+          } else {
             // Its session ends over it.
             counters.closedPending(slot, events: events, bytes: bytes)
           }
@@ -62,13 +65,54 @@ extension Shard {
     }
   }
 
-  /// A subscription with policy disconnect that is too far behind loses its session.
+  /// A subscription with policy disconnect may have come too far behind; see `closeBehind`.
   @inline(__always)
   private func checkLag(_ slot: UInt32, _ cursor: UInt32, _ end: TopicShared.Tail) {
     guard subscriptions[slot].policy == Policy.disconnect.rawValue,
       exceedsLag(slot, cursor, end)
     else { return }
-    condemn(subscriptions[slot].connection, .slowSubscriber)
+    let connection = subscriptions[slot].connection
+    guard !connections[connection].isListedAsBehind else { return }
+    connections[connection].isListedAsBehind = true
+    behindConnections.append(connection)
+  }
+
+  /// At the end of a turn, when everybody has been sent what could be sent: ends the sessions with a
+  /// subscription of policy disconnect beyond its bounds that nothing can be sent to. One that is
+  /// only waiting for its turn is looked at again after it.
+  func closeBehind() {
+    var i = behindConnections.count
+    while i > 0 {
+      i -= 1
+      let slot = behindConnections[i]
+      let isThere = connections.isUsed(slot) && connections[slot].phase == .open
+      var fate = BehindFate.within
+      if isThere { fate = behindFate(slot) }
+      if fate == .waits { continue }
+      if connections.isUsed(slot) { connections[slot].isListedAsBehind = false }
+      behindConnections.removeValue(slot)
+      if fate == .stands { close(slot, .slowSubscriber) }
+    }
+  }
+
+  private enum BehindFate { case within, waits, stands }
+
+  private func behindFate(_ slot: UInt32) -> BehindFate {
+    var fate = BehindFate.within
+    forEach(from: connections[slot].subscriptions, of: subscriptions, \.inConnection) {
+      subscription in
+      guard subscriptions[subscription].policy == Policy.disconnect.rawValue,
+        subscriptions[subscription].cursorCount > 0
+      else { return }
+      let canBeSent = connections[slot].isWritable && subscriptions[subscription].hasCredit
+      forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) { cursor in
+        guard !cursors[cursor].isAttaching,
+          exceedsLag(subscription, cursor, topics[cursors[cursor].topic].tail)
+        else { return }
+        if !canBeSent { fate = .stands } else if fate == .within { fate = .waits }
+      }
+    }
+    return fate
   }
 
   /// Whether a cursor is further behind `end` than its subscription's bounds.
@@ -146,6 +190,8 @@ extension Shard {
     append(cursor, to: &subscriptions[subscription].ready, of: cursors, \.ready)
     if subscriptions[subscription].hasCredit || cursors[cursor].hasGap {
       serve(subscription)
+    } else {
+      noteBlocked(subscription)
     }
   }
 
@@ -154,7 +200,12 @@ extension Shard {
     let subscription = cursors[cursor].subscription
     cursors[cursor].isReady = false
     remove(cursor, from: &subscriptions[subscription].ready, of: cursors, \.ready)
-    if subscriptions[subscription].ready == noSlot { stopServing(subscription) }
+    guard subscriptions[subscription].ready == noSlot else { return }
+    if subscriptions[subscription].isServed {
+      stopServing(subscription)
+    } else {
+      noteBlocked(subscription)
+    }
   }
 
   /// Puts a subscription into its connection's round.
@@ -164,6 +215,7 @@ extension Shard {
       subscriptions[subscription].isServed = true
       subscriptions[subscription].turns = subscriptions[subscription].weight
       append(subscription, to: &connections[connection].serving, of: subscriptions, \.serving)
+      noteBlocked(subscription)
     }
     listForTransmit(connection)
   }
@@ -173,6 +225,26 @@ extension Shard {
     subscriptions[subscription].isServed = false
     let connection = subscriptions[subscription].connection
     remove(subscription, from: &connections[connection].serving, of: subscriptions, \.serving)
+    noteBlocked(subscription)
+  }
+
+  /// Why a subscription is not being sent anything at this moment.
+  func blockedCause(_ subscription: UInt32) -> BlockedCause {
+    let entry = subscriptions[subscription]
+    if entry.isServed { return connections[entry.connection].isWritable ? .turn : .socket }
+    if entry.ready == noSlot { return entry.attaching > 0 ? .attaching : .none }
+    if entry.sentEvents >= entry.creditEvents { return .creditEvents }
+    return entry.sentBytes >= entry.creditBytes ? .creditBytes : .none
+  }
+
+  @inline(__always)
+  func noteBlocked(_ subscription: UInt32) {
+    counters.blocked(subscription, blockedCause(subscription))
+  }
+
+  /// A connection's socket is full, or takes bytes again.
+  func noteBlockedAll(_ slot: UInt32) {
+    forEach(from: connections[slot].serving, of: subscriptions, \.serving) { noteBlocked($0) }
   }
 
   // MARK: Loss

@@ -47,6 +47,7 @@ extension Shard {
     guard let slot = live(id), !connections[slot].isWritable else { return }
     connections[slot].isWritable = true
     if connections[slot].phase != .closing { connections[slot].stalledNs = 0 }
+    noteBlockedAll(slot)
     if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }
   }
 
@@ -296,6 +297,7 @@ extension Shard {
     precondition(slot != noSlot && count >= 0 && count <= plan.bytes, "no such transmission")
     counters.sent(slot, bytes: count, isCut: count < plan.bytes)
     var offset = min(count, plan.stashBytes)
+    let hadStash = plan.stashBytes > 0
     connections[slot].stash.consume(offset)
     if connections[slot].stash.isEmpty { outputPool.give(&connections[slot].stash) }
     let control = min(count - offset, plan.controlBytes)
@@ -326,9 +328,12 @@ extension Shard {
       }
     }
     if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
+    if hadStash || cutBytes > 0 { counters.stashed(slot, bytes: connections[slot].stash.count) }
     plan.end()
     guard connections[slot].phase != .ended else { return }
-    if connections[slot].isWritable {
+    if !connections[slot].isWritable {
+      noteBlockedAll(slot)
+    } else {
       connections[slot].stalledNs = connections[slot].phase == .closing
         ? connections[slot].stalledNs : 0
       if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }

@@ -31,6 +31,7 @@ struct PagePool: ~Copyable {
       noSlot, noSlot, noSlot, noSlot, noSlot, noSlot, noSlot, noSlot, noSlot, noSlot, noSlot
     )
     var usedBytes = 0
+    var usedPages = 0
     /// Blocks of the largest order that have never been cut; they are taken in order.
     var freshUnits = 0
   }
@@ -58,6 +59,8 @@ struct PagePool: ~Copyable {
   var capacityBytes: Int { units * Self.unitBytes }
   /// Bytes in pages that are handed out.
   var usedBytes: Int { unsafe state.pointee.usedBytes }
+  /// Pages that are handed out.
+  var usedPages: Int { unsafe state.pointee.usedPages }
 
   /// The order of the smallest page of at least `bytes`; nil when no page is that large.
   static func order(forBytes bytes: Int) -> Int? {
@@ -89,6 +92,7 @@ struct PagePool: ~Copyable {
     }
     unsafe marks[Int(unit)] = UInt8(order + 1)
     unsafe state.pointee.usedBytes += Self.unitBytes << order
+    unsafe state.pointee.usedPages += 1
     let bytes = Self.unitBytes << order
     return unsafe Page(base + Int(unit) * Self.unitBytes, bytes: bytes)
   }
@@ -102,6 +106,7 @@ struct PagePool: ~Copyable {
     precondition(mark > 0 && mark & 0x80 == 0, "a free page was freed again")
     var order = Int(mark) - 1
     unsafe state.pointee.usedBytes -= Self.unitBytes << order
+    unsafe state.pointee.usedPages -= 1
     while order < Self.orders - 1 {
       let buddy = unit ^ (UInt32(1) << UInt32(order))
       guard unsafe marks[Int(buddy)] == UInt8(order + 1) | 0x80 else { break }

@@ -66,6 +66,8 @@ extension Shard {
       return .closed
     }
     connections[slot].closeReason = reason.rawValue
+    acknowledgeAll(slot)
+    guard connections[slot].phase != .ended else { return .closed }
     let frame = Close(
       reason: reason, retryable: reason.retryable, retryAfterMs: retryAfterMs, spreadMs: spreadMs,
       text: "\(reason.about)")
@@ -73,9 +75,17 @@ extension Shard {
     guard connections[slot].phase != .ended else { return .closed }
     releaseSession(slot)
     connections[slot].phase = .closing
+    counters.connectionClosing(slot)
     connections[slot].stalledNs = nowNs
     inputPool.give(&connections[slot].input)
     return .closed
+  }
+
+  /// Ends a session for a frame that breaks a rule. What came before that frame is acknowledged
+  /// first: while its topics' owners have not yet said so, the frame waits, and is looked at again.
+  func closeForFault(_ slot: UInt32, _ reason: CloseReason) -> FrameFate {
+    flushTally()
+    return awaitsAcknowledgement(slot) ? .later : close(slot, reason)
   }
 
   /// Ends a session that cannot even be told why.
@@ -164,41 +174,6 @@ extension Shard {
     guard longest != noSlot else { return false }
     abandon(longest, .outputMemory)
     return true
-  }
-
-  // MARK: Draining
-
-  /// What a broker that shuts down does with its sessions.
-  struct Drain {
-    var deadlineNs: UInt64
-    var retryAfterMs: UInt32
-    var spreadMs: UInt32
-  }
-
-  /// Stops reading; every session gets what its credit allows until the deadline, then CLOSE.
-  public func commandDrain(deadlineNs: UInt64, retryAfterMs: UInt32, spreadMs: UInt32) {
-    guard drain == nil else { return }
-    drain = Drain(deadlineNs: deadlineNs, retryAfterMs: retryAfterMs, spreadMs: spreadMs)
-    for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
-      inputPool.give(&connections[slot].input)
-    }
-    continueDrain()
-  }
-
-  /// Closes the sessions to which nothing more can be sent, or all when the time is over.
-  func continueDrain() {
-    guard let drain else { return }
-    let isOver = nowNs >= drain.deadlineNs
-    for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
-      switch connections[slot].phase {
-      case .open, .handshake:
-        guard isOver || !hasOutput(slot) else { continue }
-        close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)
-      case .closing:
-        if isOver && nowNs >= drain.deadlineNs + Shard.closingGraceNs { end(slot) }
-      case .ended: break
-      }
-    }
   }
 
   /// How long a session that is told CLOSE has to read it.

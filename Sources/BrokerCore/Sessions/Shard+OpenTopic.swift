@@ -9,6 +9,7 @@ extension Shard {
       open.options.rawValue & ~(TopicSettings.keyedFlag | TopicSettings.blockFlag) == 0
     else { return refuse(slot, header, .invalidOption) }
     guard ackLevel != .persisted else { return refuse(slot, header, .notSupported) }
+    guard drain == nil else { return refuse(slot, header, .shuttingDown) }
     guard open.topic.isValidTopicName else { return refuse(slot, header, .invalidTopicName) }
     guard publisherIndex.find(slot, header.ref) == nil else {
       return refuse(slot, header, .duplicateRef)

@@ -15,10 +15,7 @@ extension Shard {
   ) throws(WireError) -> FrameFate {
     guard let publisher = findPublisher(slot, frame.ref),
       publishers[publisher].isOpen, !publishers[publisher].isClosing
-    else {
-      flushTally()
-      return close(slot, .unknownPublisher)
-    }
+    else { return closeForFault(slot, .unknownPublisher) }
     guard frame.bodyOffset < frame.end else {
       throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
     }
@@ -47,24 +44,22 @@ extension Shard {
           rest.baseAddress!, batch, requireKey: limits.requireKey)
       }
       if isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
-        flushTally()
-        return close(slot, .publishCreditExceeded)
+        return closeForFault(slot, .publishCreditExceeded)
       }
       let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<batch.paddedLength])
       let isAccepted =
         owner == index
         ? unsafe accept(whole, batch, from: publisher, topic: id, isBlock: isBlock)
         : unsafe forward(whole, from: publisher, topic: id, to: owner)
-      guard isAccepted else {
-        connections[slot].frameDone = UInt32(offset - frame.bodyOffset)
-        return .later
-      }
+      guard isAccepted else { return .later }
       publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
       publishers[publisher].sentBytes += UInt64(batch.charge)
       tally.events += batch.count
       tally.charge += batch.charge
       tally.batches += 1
       offset += batch.paddedLength
+      // Whatever stops this frame now, it goes on from here.
+      connections[slot].frameDone = UInt32(offset - frame.bodyOffset)
     }
     connections[slot].frameDone = 0
     return .done
@@ -197,25 +192,55 @@ extension Shard {
 
   private func answer(_ publisher: UInt32) {
     let entry = publishers[publisher]
-    guard entry.isOpen, !entry.isOrphan else { return }
-    let words = broker.publisherWords[index]
-    if entry.ackLevel != AckLevel.none.rawValue, let (through, sequence) = words.accepted(publisher) {
-      if through > entry.ackedThrough {
-        publishers[publisher].ackedThrough = through
-        counters.acked(publisher, through: through)
-        let ack = Ack(level: .accepted, through: through, sequence: sequence)
-        guard
-          sendControl(entry.connection, { ack.encode(into: &$0, ref: entry.ref, correlation: 0) })
-            == .done
-        else { return }
-      }
-    }
-    let granted = words.granted(publisher)
+    guard entry.isOpen, !entry.isOrphan, acknowledge(publisher) else { return }
+    let granted = broker.publisherWords[index].granted(publisher)
     if granted > entry.grantSent {
       publishers[publisher].grantSent = granted
       counters.granted(publisher, credit: creditLeft(publisher))
       let credit = PublishCredit(eventsTotal: .max, bytesTotal: granted)
       sendControl(entry.connection) { credit.encode(into: &$0, ref: entry.ref, correlation: 0) }
     }
+  }
+
+  /// Sends the ACK that is due to a publisher.
+  /// - Returns: false where the session has ended over it.
+  private func acknowledge(_ publisher: UInt32) -> Bool {
+    let entry = publishers[publisher]
+    guard entry.ackLevel != AckLevel.none.rawValue,
+      let (through, sequence) = broker.publisherWords[index].accepted(publisher),
+      through > entry.ackedThrough
+    else { return true }
+    publishers[publisher].ackedThrough = through
+    counters.acked(publisher, through: through)
+    let ack = Ack(level: .accepted, through: through, sequence: sequence)
+    return sendControl(
+      entry.connection, { ack.encode(into: &$0, ref: entry.ref, correlation: 0) }) == .done
+  }
+
+  /// Sends a session the ACKs that are due to its publishers, before its CLOSE.
+  func acknowledgeAll(_ slot: UInt32) {
+    var publisher = connections[slot].publishers
+    for _ in 0..<connections[slot].publisherCount {
+      guard !publishers[publisher].isOpen || acknowledge(publisher) else { return }
+      publisher = publishers[publisher].inConnection.next
+    }
+  }
+
+  /// Whether batches of a session are on their way to the owners of their topics, which have not yet
+  /// said that they accepted them.
+  func awaitsAcknowledgement(_ slot: UInt32) -> Bool {
+    var publisher = connections[slot].publishers
+    for _ in 0..<connections[slot].publisherCount {
+      let entry = publishers[publisher]
+      if entry.isOpen, Int(entry.owner) != index, entry.ackLevel != AckLevel.none.rawValue,
+        entry.nextPublisherSequence != 0
+      {
+        guard let (through, _) = broker.publisherWords[index].accepted(publisher),
+          through + 1 == entry.nextPublisherSequence
+        else { return true }
+      }
+      publisher = entry.inConnection.next
+    }
+    return false
   }
 }

@@ -56,7 +56,7 @@ extension Shard {
   func isReadable(_ slot: UInt32) -> Bool {
     let phase = connections[slot].phase
     return (phase == .open || phase == .handshake) && !connections[slot].isListedAsPaused
-      && drain == nil
+      && !connections[slot].isMuted
   }
 
   /// `count` bytes were read into `receiveRoom`.
@@ -110,6 +110,7 @@ extension Shard {
     defer { counters.framesReceived(slot, frames) }
     frames: while true {
       if let publish = unsafe wholePublish(in: bytes, at: offset, on: slot) {
+        if drain != nil { return mute(slot) }
         fate = unsafe receivePublishOrClose(publish, in: bytes, on: slot)
         guard fate == .done else {
           if fate == .later { break frames }
@@ -124,8 +125,8 @@ extension Shard {
         frame = try unsafe nextFrame(
           in: bytes, at: offset, lengthMax: connections[slot].inputLengthMax)
       } catch {
-        flushTally()
-        close(slot, error.code)
+        fate = closeForFault(slot, error.code)
+        if fate == .later { break frames }
         return
       }
       guard let frame else { break }
@@ -214,8 +215,7 @@ extension Shard {
     do throws(WireError) {
       return try unsafe receivePublish(frame, in: bytes, on: slot)
     } catch {
-      flushTally()
-      return close(slot, error.code)
+      return closeForFault(slot, error.code)
     }
   }
 
@@ -225,7 +225,7 @@ extension Shard {
     let header = frame.header
     guard let type = header.type else {
       if connections[slot].phase == .handshake { return close(slot, .handshakeRequired) }
-      return header.isIgnorable ? .done : close(slot, .unknownFrame)
+      return header.isIgnorable ? .done : closeForFault(slot, .unknownFrame)
     }
     if connections[slot].phase == .handshake && type != .hello && type != .close {
       return close(slot, .handshakeRequired)
@@ -280,17 +280,19 @@ extension Shard {
         return receiveStats(try Stats(reader: &reader), header: header, on: slot)
       case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
         .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
-        return close(slot, .wrongDirection)
+        return closeForFault(slot, .wrongDirection)
       }
     } catch {
-      return close(slot, error.code)
+      return closeForFault(slot, error.code)
     }
   }
 
   private func receiveHello(
     _ hello: Hello, header: FrameHeader, on slot: UInt32
   ) -> FrameFate {
-    guard connections[slot].phase == .handshake else { return close(slot, .duplicateHello) }
+    guard connections[slot].phase == .handshake else {
+      return closeForFault(slot, .duplicateHello)
+    }
     guard hello.magic == ProtocolVersion.magic else { return close(slot, .badMagic) }
     guard hello.versionMin <= ProtocolVersion.version,
       hello.versionMax >= ProtocolVersion.versionMin, hello.versionMin <= hello.versionMax

@@ -12,10 +12,19 @@ extension Shard {
     let body = unsafe UnsafeRawBufferPointer(
       rebasing: bytes[frame.bodyOffset..<frame.end])
     let batchBytes = unsafe UnsafeRawBufferPointer(rebasing: unsafe body[16...])
-    let valid = try unsafe validateBatch(
-      batchBytes,
-      limits: BatchLimits(
-        batchBytesMax: limits.batchBytesMax, codecs: [], requireKey: false, openCompressed: false))
+    let valid: ValidBatch
+    do throws(WireError) {
+      valid = try unsafe validateBatch(
+        batchBytes,
+        limits: BatchLimits(
+          batchBytesMax: limits.batchBytesMax, codecs: [], requireKey: false,
+          openCompressed: false))
+    } catch {
+      // No codec is right here, whatever the session has agreed on.
+      guard error.code == .codecNotNegotiated else { throw error }
+      throw WireError(
+        .malformedBatch, offset: error.offset, need: error.need, have: error.have)
+    }
     guard valid.count == 1, valid.paddedLength == batchBytes.count else {
       throw WireError(.malformedBatch, offset: frame.bodyOffset + 16, need: 1, have: valid.count)
     }

@@ -18,6 +18,7 @@ extension Shard {
     guard policy != .latest && policy != .sample else {
       return refuse(slot, header, .notSupported)
     }
+    guard drain == nil else { return refuse(slot, header, .shuttingDown) }
     guard subscribe.pattern.isValidPattern else { return refuse(slot, header, .invalidPattern) }
     guard subscriptionIndex.find(slot, header.ref) == nil else {
       return refuse(slot, header, .duplicateRef)
@@ -94,11 +95,13 @@ extension Shard {
       // At once: publishers may go on later in this turn, and must see whom they wait for.
       if topics[id].shared.settings.isBlock { updateHold(id) }
     }
-    counters.subscriptionJoined(subscription, topics: subscriptions[subscription].topicCount)
+    counters.subscriptionJoined(
+      subscription, topic: id, topics: subscriptions[subscription].topicCount)
   }
 
   private func leaveTopic(_ subscription: UInt32, _ id: UInt32) {
     topics[id].subscriptionCount -= 1
+    counters.subscriptionLeft(topic: id)
     if subscriptions[subscription].policy == Policy.lossless.rawValue {
       topics[id].losslessCount -= 1
       listForHold(id)
@@ -174,6 +177,7 @@ extension Shard {
     if subscriptions[subscription].ready != noSlot, subscriptions[subscription].hasCredit {
       serve(subscription)
     }
+    noteBlocked(subscription)
     return .done
   }
 }

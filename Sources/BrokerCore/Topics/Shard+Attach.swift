@@ -42,6 +42,7 @@ extension Shard {
     request.start = start.rawValue
     request.startValue = value
     subscriptions[subscription].attaching += 1
+    noteBlocked(subscription)
     // Room was made sure of by the caller; the message itself may have to wait.
     guard let number = requests.insert(request) else {
       preconditionFailure("room for requests was checked")
@@ -130,6 +131,7 @@ extension Shard {
         topics[id].isInterested = true
       }
       subscriptions[subscription].attaching -= 1
+      noteBlocked(subscription)
       place(
         subscription, id, at: request.position,
         wanted: request.start == Start.sequence.rawValue ? request.startValue : nil,

@@ -84,7 +84,7 @@ extension Shard {
         ownedTopics.append(id)
         if shared.settings.isBlock { blockTopics.append(id) }
         if shared.settings.retentionNs != 0 { agingTopics.append(id) }
-        counters.topicOpened(id, shared)
+        counters.topicOwned()
       }
       matchTopic(id)
       count += 1

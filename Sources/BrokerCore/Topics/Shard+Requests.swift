@@ -131,10 +131,11 @@ extension Shard {
     let id = UInt32(broker.topicCount + 1)
     // One number for each topic of each run, so that no two sequence spaces share one.
     let epoch = broker.instance &+ UInt64(id)
-    broker.announce(
-      TopicShared(
-        id: id, name: name, epoch: epoch, owner: Int(request.asker), shards: broker.shards,
-        settings: request.settings))
+    let shared = TopicShared(
+      id: id, name: name, epoch: epoch, owner: Int(request.asker), shards: broker.shards,
+      settings: request.settings)
+    counters.topicCreated(id, shared)
+    broker.announce(shared)
     directory[name] = id
     request.topic = id
     request.created = 1
