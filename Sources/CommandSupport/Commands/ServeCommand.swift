@@ -18,7 +18,7 @@ public enum ServeCommand {
         "Where to listen; port 0 takes a free one. Default: 127.0.0.1:4747, unless --unix is "
           + "given."),
       OptionSpec("unix", "PATH", "Listens on a Unix socket as well."),
-      OptionSpec("shards", "N", "Threads that serve. Default: one for each processor."),
+      OptionSpec("shards", "N", "Threads that serve. Default: one for every two processors."),
       OptionSpec("memory", "SIZE", "Ceiling of ring memory. Default: 256MiB."),
       OptionSpec(
         "retention", "SIZE",
