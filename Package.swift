@@ -1,6 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// From tools version 6.2 on, a package with unsafe flags may be depended on by a version; before, it
+// may not. Tools/check-package builds one that does.
+
 // What every target of ours is held to.
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
