@@ -34,12 +34,12 @@ public struct BrokerLimits: Sendable {
   /// Largest decoded size of a batch's records in bytes.
   public var batchBytesMax = WireLimits.batchBytesMax
   /// Ring memory of a topic that was created without a bound of its own, in bytes.
-  public var topicRetentionBytes = 16 << 20
+  public var topicRetentionBytes = WireLimits.topicRetentionBytes
   public var heartbeatMs = WireLimits.heartbeatMs
   public var handshakeTimeoutMs = WireLimits.handshakeTimeoutMs
   /// How long a lossless subscription may hold back the publishers of a block topic that was
   /// created without a bound of its own.
-  public var blockTimeoutMs = 1000
+  public var blockTimeoutMs = WireLimits.blockTimeoutMs
   /// Bytes of one ring between two shards: several largest frames.
   public var meshBytes = 4 << 20
 

@@ -57,6 +57,10 @@ public enum WireLimits {
   public static var heartbeatMsMax: Int { @_noLocks get { 300_000 } }
   /// How long a stranger may take to say HELLO. In milliseconds.
   public static var handshakeTimeoutMs: Int { @_noLocks get { 5000 } }
+  /// Default time that a subscription may hold back publishers of a block topic. In milliseconds.
+  public static var blockTimeoutMs: Int { @_noLocks get { 1000 } }
+  /// Default bytes that a topic's ring keeps.
+  public static var topicRetentionBytes: Int { @_noLocks get { 16_777_216 } }
   /// Largest weight of a subscription.
   public static var weightMax: Int { @_noLocks get { 16 } }
 }
@@ -252,7 +256,7 @@ public enum Policy: UInt8, CaseIterable, Sendable {
   case latest = 2
   /// Every n-th event. Reserved: answered with notSupported in this version.
   case sample = 3
-  /// Beyond its lag bounds the session ends with slowSubscriber.
+  /// Beyond its lag bounds, or where the ring ran over it, the session ends with slowSubscriber.
   case disconnect = 4
 
   /// Nil where the number is not defined.
@@ -382,7 +386,8 @@ public enum GapCause: UInt8, CaseIterable, Sendable {
   case dropOldest = 2
   /// The batch's time to live was over before the subscription took it.
   case expired = 3
-  /// The subscription held back the publishers of a block topic for longer than the topic allows.
+  /// The subscription held back the publishers of a block topic for longer than the topic allows;
+  /// they went on, and the ring ran over it.
   case blockTimeout = 4
   /// The batch could not be decoded to the count and size that its header states.
   case corrupt = 5
@@ -487,9 +492,9 @@ public struct RecordFlags: OptionSet, Sendable {
 public enum CloseReason: UInt16, CaseIterable, Sendable {
   /// The client sent CLOSE.
   case clientClosed = 1
-  /// The client ended the connection without CLOSE.
+  /// The other side ended the connection without CLOSE. Not sent; counters have it.
   case disconnected = 2
-  /// The connection broke.
+  /// The connection broke. Not sent; counters have it.
   case connectionReset = 3
   /// The broker is shutting down.
   case draining = 4
@@ -543,7 +548,7 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
   case tooManyConnections = 28
   /// The memory for the places of lagging subscriptions is used up.
   case cursorMemory = 29
-  /// The client broke a rule that has no name of its own; the text says which.
+  /// A rule was broken that has no name of its own; the text says which.
   case protocolViolation = 30
 
   /// Nil where the number is not defined.
@@ -601,8 +606,9 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
   public var about: StaticString {
     switch self {
     case .clientClosed: "The client sent CLOSE."
-    case .disconnected: "The client ended the connection without CLOSE."
-    case .connectionReset: "The connection broke."
+    case .disconnected:
+      "The other side ended the connection without CLOSE. Not sent; counters have it."
+    case .connectionReset: "The connection broke. Not sent; counters have it."
     case .draining: "The broker is shutting down."
     case .handshakeTimeout: "No HELLO came in time."
     case .heartbeatTimeout: "Nothing came for two and a half heartbeat intervals."
@@ -631,8 +637,7 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
     case .slowSubscriber: "A subscription with policy disconnect fell too far behind."
     case .tooManyConnections: "The broker's limit of connections is reached."
     case .cursorMemory: "The memory for the places of lagging subscriptions is used up."
-    case .protocolViolation:
-      "The client broke a rule that has no name of its own; the text says which."
+    case .protocolViolation: "A rule was broken that has no name of its own; the text says which."
     }
   }
 
@@ -693,13 +698,13 @@ public enum ErrorCode: UInt16, CaseIterable, Sendable {
   case tooManySubscriptions = 107
   /// The session's or the broker's limit of publishers is reached.
   case tooManyPublishers = 108
-  /// The number is in use by another subscription or publisher of this session.
+  /// Another publisher, or another subscription, of this session has this number.
   case duplicateRef = 109
-  /// No subscription or publisher of this session has this number.
+  /// No open subscription or publisher of this session has this number.
   case unknownRef = 110
-  /// The session that asked is gone, or has too many replies waiting.
+  /// The session that asked is gone, or does not take its replies.
   case noReceiver = 111
-  /// The broker's memory ceiling leaves no room for it.
+  /// The broker has no memory left for so many patterns and topics.
   case memoryExhausted = 112
   /// The broker is draining.
   case shuttingDown = 113
@@ -750,10 +755,11 @@ public enum ErrorCode: UInt16, CaseIterable, Sendable {
     case .tooManyTopics: "The broker's limit of topics is reached."
     case .tooManySubscriptions: "The session's or the broker's limit of subscriptions is reached."
     case .tooManyPublishers: "The session's or the broker's limit of publishers is reached."
-    case .duplicateRef: "The number is in use by another subscription or publisher of this session."
-    case .unknownRef: "No subscription or publisher of this session has this number."
-    case .noReceiver: "The session that asked is gone, or has too many replies waiting."
-    case .memoryExhausted: "The broker's memory ceiling leaves no room for it."
+    case .duplicateRef:
+      "Another publisher, or another subscription, of this session has this number."
+    case .unknownRef: "No open subscription or publisher of this session has this number."
+    case .noReceiver: "The session that asked is gone, or does not take its replies."
+    case .memoryExhausted: "The broker has no memory left for so many patterns and topics."
     case .shuttingDown: "The broker is draining."
     }
   }
@@ -1171,12 +1177,13 @@ public struct OpenTopic: Equatable, Sendable {
   public var options: TopicOptions
   /// AckLevel for this publisher.
   public var ackLevelRaw: UInt8
-  /// How long a subscription may hold back publishers of a block topic; 0 for the broker's default.
-  /// In milliseconds.
+  /// How long a subscription may hold back publishers of a block topic; 0 for the broker's default,
+  /// which is blockTimeoutMs unless its operator says otherwise. In milliseconds.
   public var blockTimeoutMs: UInt32
   /// Events the ring keeps; 0 for no bound of this kind.
   public var retentionEvents: UInt64
-  /// Bytes the ring keeps; 0 for the broker's default.
+  /// Bytes the ring keeps; 0 for the broker's default, which is topicRetentionBytes unless its
+  /// operator says otherwise.
   public var retentionBytes: UInt64
   /// Age up to which the ring keeps events; 0 for no bound of this kind. In milliseconds.
   public var retentionMs: UInt64

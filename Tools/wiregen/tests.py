@@ -94,6 +94,7 @@ class Prose(unittest.TestCase):
     def setUp(self):
         reg = registry.load(PATH)
         self.names = {"version", "magic", "defaultPort"}
+        self.codes = [entry["name"] for what in ("closeReasons", "errorCodes") for entry in reg[what]]
         for what in ("limits", "closeReasons", "errorCodes"):
             self.names |= {entry["name"] for entry in reg[what]}
         for entry in reg["enums"]:
@@ -112,6 +113,12 @@ class Prose(unittest.TestCase):
         found = re.findall(r"`([a-z]+(?:[A-Z]\w*|_\w+))`", self.prose)
         self.assertGreater(len(found), 40)
         self.assertEqual([name for name in found if name not in self.names], [])
+
+    def test_every_code_is_explained(self):
+        block = self.prose[self.prose.index("## 12.") : self.prose.index("## 13.")]
+        found = re.findall(r"`([a-zA-Z]+)`", block)
+        for code in self.codes:
+            self.assertIn(code, found)
 
     def test_reasons_in_sequences(self):
         block = self.prose[self.prose.index("## 13.") : self.prose.index("## 14.")]
