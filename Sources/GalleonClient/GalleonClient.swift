@@ -125,10 +125,7 @@ public final class GalleonClient: Sendable {
 
   /// Refuses a name as the broker would, without asking it: a frame has no room for a long one.
   private static func check(_ name: String, isPattern: Bool) throws(GalleonError) {
-    let isValid = unsafe [UInt8](name.utf8).withUnsafeBytes {
-      unsafe isPattern ? isValidPattern($0) : isValidTopicName($0)
-    }
-    if isValid { return }
+    if isPattern ? name.isValidPattern : name.isValidTopicName { return }
     let code: ErrorCode = isPattern ? .invalidPattern : .invalidTopicName
     let text = isPattern ? "is no pattern of topics' names" : "is no name of a topic"
     throw .refused(Refusal(code, text: "\"\(name)\" \(text)"))

@@ -8,10 +8,12 @@ public enum GalleonError: Error, Hashable, Sendable {
 
   /// The connection ended, and with it what was under way: a request, a reply, a page of counters.
   /// Publishers and subscriptions do not end with it; they go on after the client has reconnected.
+  /// Only a client that does not come back, as its ``ReconnectOptions`` say, ends with it, and then
+  /// so do they.
   case connectionLost(String)
 
-  /// The broker ended the session and does not want this client back, or the client gave up coming
-  /// back. The client is of no use any more.
+  /// The broker ended the session and does not want this client back, or the client does not come
+  /// back by its own options. The client is of no use any more.
   case closed(CloseReason, String)
 
   /// `close()` was called on the client, the publisher or the subscription.

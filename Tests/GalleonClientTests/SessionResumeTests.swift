@@ -179,12 +179,12 @@ import WireFormat
   @Test func requestsOfTheOldSessionFail() throws {
     let scripted = try ScriptedSession.established()
     let promise = Promise<Event>()
-    let address = try scripted.shared.requests.add(topic: "ask", deadlineNs: .max, promise)
+    let address = try scripted.shared.requests.add(scripted.asker, deadlineNs: .max, promise)
     #expect(address == ReplyAddress(inbox: 900, token: 5000))
     scripted.disconnect()
     #expect(throws: GalleonError.connectionLost("cut")) { try promise.answer?.get() }
     #expect(throws: GalleonError.connectionLost("not connected")) {
-      try scripted.shared.requests.add(topic: "ask", deadlineNs: .max, Promise())
+      try scripted.shared.requests.add(scripted.asker, deadlineNs: .max, Promise())
     }
   }
 }

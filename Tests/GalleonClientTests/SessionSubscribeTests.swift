@@ -179,7 +179,8 @@ import WireFormat
   @Test func repliesFindTheirRequest() throws {
     let scripted = try ScriptedSession.established()
     let promise = Promise<Event>()
-    let address = try scripted.shared.requests.add(topic: "ask", deadlineNs: .max, promise)
+    let address = try scripted.shared.requests.add(
+      scripted.asker, deadlineNs: .max, promise)
     scripted.feed(BrokerFrames.reply(inbox: 900, token: address.token + 1, payload: "not mine"))
     #expect(promise.answer == nil)
     scripted.feed(BrokerFrames.reply(inbox: 900, token: address.token, payload: "yes"))
@@ -191,7 +192,8 @@ import WireFormat
     let scripted = try ScriptedSession.established()
     let promise = Promise<Event>()
     let deadline = scripted.nowNs + 1000
-    _ = try scripted.shared.requests.add(topic: "ask", deadlineNs: deadline, promise)
+    _ = try scripted.shared.requests.add(
+      scripted.asker, deadlineNs: deadline, promise)
     scripted.shared.mailbox.post(.requestDeadline(deadline))
     _ = try scripted.turn()
     #expect(scripted.session.nextDeadlineNs() == deadline)

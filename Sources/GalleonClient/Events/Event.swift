@@ -61,16 +61,19 @@ public struct Event: Sendable {
 
   /// Answers a request. Suspends while too many replies wait to be sent.
   ///
-  /// Replies are not stored: if the asker has gone, or has given up, nobody is told.
+  /// Replies are not stored: if the asker has gone, or has given up, or this connection breaks
+  /// before the reply is sent, nobody is told.
   ///
-  /// - Throws: `noReplyAddress` where none was asked for; `connectionLost` where the session that
-  ///   brought the event is over; `eventTooLarge`, `invalidEvent`, `cancelled`, `clientClosed`.
+  /// - Throws: `noReplyAddress` where none was asked for; `connectionLost` where the broker that
+  ///   brought the event has been restarted since; `eventTooLarge`, `invalidEvent`, `cancelled`,
+  ///   `clientClosed`, or why the client ended.
   public nonisolated(nonsending) func reply(
     _ payload: some EventBytes, headers: Headers = [:]
   ) async throws(GalleonError) {
     guard let address = view.replyTo else { throw .noReplyAddress }
     guard let replies = storage.topic.replies else { throw .clientClosed }
-    try await replies.send(to: address, payload, headers: headers)
+    try await replies.send(
+      to: address, instance: storage.topic.instance, payload, headers: headers)
   }
 }
 

@@ -148,12 +148,21 @@ final class PublisherCore: Sendable {
     }
   }
 
-  /// Suspends until there may be room.
-  nonisolated(nonsending) func waitForRoom() async throws(GalleonError) {
+  /// Suspends until there may be room, or nobody wants it any more: then `wakeRoomWaiters` is to be
+  /// called as well.
+  nonisolated(nonsending) func waitForRoom(
+    unless isInVain: () -> Bool = { false }
+  ) async throws(GalleonError) {
     try await wait(adding: \.roomWaiters) { [options] state in
-      state.isFinished || state.blockBytes * 2 <= options.bufferBytes || state.blockBytes == 0
-        ? nil : 0
+      isInVain() || state.isFinished || state.blockBytes * 2 <= options.bufferBytes
+        || state.blockBytes == 0 ? nil : 0
     }
+  }
+
+  /// Makes those who wait for room look again.
+  func wakeRoomWaiters() {
+    let waiters = state.withLock { $0.roomWaiters.removeAll() }
+    for waiter in waiters { waiter.resume() }
   }
 
   /// Suspends until the fate of everything taken in so far is known.

@@ -58,7 +58,16 @@ extension ClientSession {
   }
 
   func refused(_ row: PublisherRow, _ refusal: Refusal, _ nowNs: UInt64) {
-    guard case .opening = row.phase else { return }
+    switch row.phase {
+    case .opening: break
+    case .closing:
+      // It knows nothing of the publisher. Then it is closed, and what was not confirmed is in doubt.
+      publishers[row.core.ref] = nil
+      row.core.fail(.refused(refusal))
+      row.closed?.fulfil(.failure(.refused(refusal)))
+      return
+    case .idle, .open, .waiting: return
+    }
     if row.hasBeenOpen && refusal.isRetryable {
       row.phase = .waiting
       reopenAtNs = min(reopenAtNs, nowNs + Self.reopenDelayNs)

@@ -60,7 +60,8 @@ extension ClientSession {
     case .topicInfo:
       let info = try TopicInfo(reader: &reader)
       topics[info.topic] = DeliveredTopic(
-        id: info.topic, name: info.name, replies: shared.replies)
+        id: info.topic, name: info.name, instance: welcome?.instance ?? 0,
+        replies: shared.replies)
     case .ping:
       let ping = try Ping(reader: &reader)
       _ = Pong(time: ping.time).encode(
@@ -115,7 +116,7 @@ extension ClientSession {
       Self.frameLengthCeiling)
     phase = .open
     shared.requests.open(inbox: welcome.inbox)
-    shared.replies.setRecordBytesMax(recordBytesMax)
+    shared.replies.open(instance: welcome.instance, recordBytesMax: recordBytesMax)
     if earlier == nil {
       notices.append(.connected(broker: welcome.brokerName))
     } else {

@@ -23,7 +23,8 @@ extension ClientSession {
       throw WireError(.malformedBatch, need: 1, have: valid.count)
     }
     let storage = DeliveryStorage(
-      topic: DeliveredTopic(id: 0, name: topic, replies: shared.replies),
+      topic: DeliveredTopic(
+        id: 0, name: topic, instance: welcome?.instance ?? 0, replies: shared.replies),
       bytes: unsafe [UInt8](batch))
     let event = Event(
       storage: storage, batchOffset: 0, recordOffset: UInt32(BatchField.size), index: 0)

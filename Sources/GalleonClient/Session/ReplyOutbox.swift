@@ -10,6 +10,8 @@ final class ReplyOutbox: Sendable {
     var bytes = 0
     var isAnnounced = false
     var failure: GalleonError?
+    /// The broker's, of the last session.
+    var instance: UInt64?
     var recordBytesMax = WireLimits.batchBytesMax
     var nextWaiter: UInt64 = 1
     var waiters = WaiterList()
@@ -26,11 +28,11 @@ final class ReplyOutbox: Sendable {
   }
 
   nonisolated(nonsending) func send(
-    to address: ReplyAddress, _ payload: some EventBytes, headers: Headers
+    to address: ReplyAddress, instance: UInt64, _ payload: some EventBytes, headers: Headers
   ) async throws(GalleonError) {
     if let problem = headers.problem { throw .invalidEvent(problem) }
     let frame = try frame(to: address, payload, headers)
-    while try !append(frame) { try await waitForRoom() }
+    while try !append(frame, instance) { try await waitForRoom() }
   }
 
   private func frame(
@@ -56,9 +58,12 @@ final class ReplyOutbox: Sendable {
     return try frame.get()
   }
 
-  private func append(_ frame: [UInt8]) throws(GalleonError) -> Bool {
+  private func append(_ frame: [UInt8], _ instance: UInt64) throws(GalleonError) -> Bool {
     let (failure, isTaken, announce) = state.withLock { state -> (GalleonError?, Bool, Bool) in
       if let failure = state.failure { return (failure, false, false) }
+      if state.instance != instance {
+        return (.connectionLost("the broker was restarted since the event came"), false, false)
+      }
       if state.bytes > 0 && state.bytes + frame.count > Self.bytesMax { return (nil, false, false) }
       state.frames.append(frame)
       state.bytes += frame.count
@@ -109,8 +114,18 @@ final class ReplyOutbox: Sendable {
 
   var isEmpty: Bool { state.withLock { $0.frames.isEmpty } }
 
-  func setRecordBytesMax(_ bytes: Int) {
-    state.withLock { $0.recordBytesMax = bytes }
+  /// A session is open. What waited for another broker is dropped: the same address would be
+  /// somebody else's there.
+  func open(instance: UInt64, recordBytesMax: Int) {
+    let waiters = state.withLock { state -> [WaiterList.Continuation] in
+      state.recordBytesMax = recordBytesMax
+      if state.instance == instance { return [] }
+      state.instance = instance
+      state.frames.removeAll()
+      state.bytes = 0
+      return state.waiters.removeAll()
+    }
+    for waiter in waiters { waiter.resume() }
   }
 
   func fail(_ error: GalleonError) {

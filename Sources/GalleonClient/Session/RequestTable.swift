@@ -7,6 +7,13 @@ final class RequestTable: Sendable {
     let topic: String
     let deadlineNs: UInt64
     let promise: Promise<Event>
+    /// Whose room the asker may be waiting for.
+    let publisher: PublisherCore
+
+    func end(_ error: GalleonError) {
+      promise.fulfil(.failure(error))
+      publisher.wakeRoomWaiters()
+    }
   }
 
   private struct State {
@@ -28,7 +35,7 @@ final class RequestTable: Sendable {
 
   /// Registers a request and says which address its event must carry.
   func add(
-    topic: String, deadlineNs: UInt64, _ promise: Promise<Event>
+    _ publisher: PublisherCore, deadlineNs: UInt64, _ promise: Promise<Event>
   ) throws(GalleonError) -> ReplyAddress {
     let answer = state.withLock { state -> Result<ReplyAddress, GalleonError> in
       if let failure = state.failure { return .failure(failure) }
@@ -36,7 +43,8 @@ final class RequestTable: Sendable {
       if state.pending.count >= limit { return .failure(.tooManyRequests) }
       let token = state.nextToken
       state.nextToken &+= 1
-      state.pending[token] = Pending(topic: topic, deadlineNs: deadlineNs, promise: promise)
+      state.pending[token] = Pending(
+        topic: publisher.topic, deadlineNs: deadlineNs, promise: promise, publisher: publisher)
       return .success(ReplyAddress(inbox: inbox, token: token))
     }
     return try answer.get()
@@ -61,7 +69,7 @@ final class RequestTable: Sendable {
       defer { state.pending = [:] }
       return state.pending
     }
-    for request in pending.values { request.promise.fulfil(.failure(error)) }
+    for request in pending.values { request.end(error) }
   }
 
   /// The request's topic and promise, once.
@@ -78,7 +86,7 @@ final class RequestTable: Sendable {
       let next = state.pending.values.lazy.map(\.deadlineNs).min() ?? .max
       return (Array(expired.values), next)
     }
-    for request in expired { request.promise.fulfil(.failure(.timeout)) }
+    for request in expired { request.end(.timeout) }
     return next
   }
 }

@@ -9,7 +9,7 @@ extension Shared {
     if let problem = headers.problem { throw .invalidEvent(problem) }
     let promise = Promise<Event>()
     let deadlineNs = Clock.monotonicNs() + timeout.nanosecondsClamped
-    let address = try requests.add(topic: core.topic, deadlineNs: deadlineNs, promise)
+    let address = try requests.add(core, deadlineNs: deadlineNs, promise)
     defer { requests.remove(address.token) }
     mailbox.post(.requestDeadline(deadlineNs))
     let parts = RecordParts(headers: headers.isEmpty ? nil : headers.wire, replyTo: address)
@@ -18,7 +18,9 @@ extension Shared {
         try core.append(payload, key: RawSpan(), parts, timeToLiveMs: 0)
       }
       if isTaken { return try await promise.value() }
-      try await core.waitForRoom()
+      try await core.waitForRoom { promise.answer != nil }
+      // Its time may be over before there is room, and then it is not published.
+      if let answer = promise.answer { return try answer.get() }
     }
   }
 }

@@ -4,12 +4,15 @@ import WireFormat
 final class DeliveredTopic: Sendable {
   let id: UInt32
   let name: String
+  /// The broker's; reply addresses mean nothing under another one.
+  let instance: UInt64
   /// Where replies to its events go. Not held: an event that is kept must not keep the connection.
   weak let replies: ReplyOutbox?
 
-  init(id: UInt32, name: String, replies: ReplyOutbox?) {
+  init(id: UInt32, name: String, instance: UInt64, replies: ReplyOutbox?) {
     self.id = id
     self.name = name
+    self.instance = instance
     self.replies = replies
   }
 }

@@ -74,8 +74,17 @@ final class SubscriptionCore: Sendable {
     } onCancel: {
       state.withLock { $0.waiters.remove(id) }?.resume()
     }
-    if Task.isCancelled { throw .cancelled }
+    guard Task.isCancelled else { return }
+    // A delivery may have woken this task for the last time; then it is another one's turn.
+    let next = state.withLock { state in
+      state.waiting.isEmpty ? nil : state.waiters.removeFirst()
+    }
+    next?.resume()
+    throw .cancelled
   }
+
+  /// Tasks that wait for a delivery, for tests.
+  var waiterCount: Int { state.withLock { $0.waiters.count } }
 
   /// Books events and charged bytes as consumed; when that is half a window, new credit is due.
   func consumed(events: UInt64, bytes: UInt64) {

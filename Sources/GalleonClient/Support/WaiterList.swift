@@ -6,6 +6,7 @@ struct WaiterList {
   private var waiters: [(id: UInt64, target: UInt64, continuation: Continuation)] = []
 
   var isEmpty: Bool { waiters.isEmpty }
+  var count: Int { waiters.count }
 
   mutating func add(_ id: UInt64, target: UInt64 = 0, _ continuation: Continuation) {
     waiters.append((id, target, continuation))

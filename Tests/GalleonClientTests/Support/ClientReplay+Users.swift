@@ -52,7 +52,8 @@ extension ClientReplay {
         inbox: try pattern.number("inbox", &bindings) ?? 0,
         token: try pattern.number("token", &bindings) ?? 0)
       let payload = try pattern.events(bindings).first?.payload ?? ""
-      try await client.scripted.shared.replies.send(to: address, payload, headers: [:])
+      try await client.scripted.shared.replies.send(
+        to: address, instance: bindings.values["instance"] ?? 7, payload, headers: [:])
     case "STATS":
       let correlation = UInt32(try pattern.number("correlation", &bindings) ?? 0)
       client.pages[correlation] = Promise()
@@ -124,8 +125,7 @@ extension ClientReplay {
       var parts = RecordParts(hasKey: event.key != nil, isTombstone: event.payload == nil)
       if let address = event.replyTo {
         let promise = Promise<Event>()
-        let own = try client.scripted.shared.requests.add(
-          topic: core.topic, deadlineNs: .max, promise)
+        let own = try client.scripted.shared.requests.add(core, deadlineNs: .max, promise)
         guard own.inbox == address.inbox else { throw TranscriptError("not the client's inbox") }
         client.tokens[address.token] = own.token
         client.requests[address.token] = promise

@@ -91,6 +91,11 @@ final class ScriptedSession {
     return core
   }
 
+  /// A publisher that nobody has opened, for requests.
+  var asker: PublisherCore {
+    PublisherCore(ref: 999, topic: "ask", options: PublisherOptions(), mailbox: shared.mailbox)
+  }
+
   func subscription(
     _ pattern: String = "hunt.>", options: SubscriptionOptions = SubscriptionOptions()
   ) throws -> SubscriptionCore {

@@ -1,0 +1,109 @@
+import Synchronization
+import Testing
+import WireFormat
+import WireSupport
+
+@testable import GalleonClient
+
+/// Those who wait are woken, whatever happens to others who wait.
+@Suite struct WaitingTests {
+  /// Two loops wait for one delivery. The one that it wakes is cancelled before it can take it: then
+  /// the other one must get it, as no further delivery may ever come.
+  @Test(.timeLimit(.minutes(2)))
+  func aCancelledLoopLeavesItsDeliveryToTheOther() async throws {
+    for _ in 1...200 {
+      let scripted = try ScriptedSession.established()
+      let core = try scripted.subscription()
+      scripted.feed(BrokerFrames.topicInfo())
+      func reader() -> Task<Event?, any Error> {
+        Task {
+          guard case .event(let event) = try await DeliveryReader(core).next() else { return nil }
+          return event
+        }
+      }
+      let first = reader()
+      while core.waiterCount < 1 { await Task.yield() }
+      let second = reader()
+      while core.waiterCount < 2 { await Task.yield() }
+      scripted.feed(BrokerFrames.deliver(ref: core.ref, [BrokerFrames.batch(["a"], sequence: 1)]))
+      first.cancel()
+      do {
+        // It was faster than its cancellation.
+        #expect(try await first.value?.text == "a")
+        second.cancel()
+      } catch {
+        #expect(error as? GalleonError == .cancelled)
+        #expect(try await second.value?.text == "a")
+      }
+    }
+  }
+
+  /// There is no room in the publisher, and none comes: the request's time is over all the same.
+  @Test(.timeLimit(.minutes(2)))
+  func aRequestThatFindsNoRoomTimesOut() async throws {
+    let broker = try FakeBroker { listener in
+      let peer = try listener.welcomed()
+      // No credit ever comes.
+      _ = try peer.openTopic(options: .block)
+      try peer.serve()
+    }
+    let client = try await GalleonClient.connect(broker.address)
+    var options = PublisherOptions(blocks: true)
+    options.batchBytes = 1024
+    options.bufferBytes = 4096
+    let publisher = try await client.publisher(for: "ask", options: options)
+    let payload = [UInt8](repeating: 1, count: 1000)
+    while try publisher.tryPublish(payload) {}
+    let published = publisher.published
+    await #expect(throws: GalleonError.timeout) {
+      try await publisher.request(payload, timeout: .milliseconds(20))
+    }
+    #expect(publisher.published == published)
+    await client.close(timeout: .zero)
+    try await broker.finish()
+  }
+
+  /// Under another instance of the broker an inbox is somebody else's.
+  @Test func repliesAreNotGivenToAnotherBroker() async throws {
+    let scripted = try ScriptedSession.established()
+    let core = try scripted.subscription()
+    var bindings = Bindings()
+    let deliver = try FramePattern([
+      "DELIVER", "ref=\(core.ref)", "topic=1", "batch{sequence=1 events=\"x\"@5/6}",
+    ])
+    scripted.feed(BrokerFrames.topicInfo() + (try deliver.frame(&bindings).encoded()))
+    var queue = Queue<Delivery>()
+    _ = core.fetch(into: &queue)
+    guard case .batch(var batch)? = queue.popFirst() else {
+      Issue.record("nothing was delivered")
+      return
+    }
+    let event = batch.next()
+    scripted.disconnect()
+    try await event.reply("while there is no connection")
+    // The same broker gets it.
+    try scripted.establish(BrokerFrames.welcome(instance: 7))
+    #expect(try scripted.turn().contains { $0.type == .reply })
+    scripted.disconnect()
+    try await event.reply("in vain")
+    try scripted.establish(BrokerFrames.welcome(instance: 8))
+    #expect(try !scripted.turn().contains { $0.type == .reply })
+    await #expect {
+      try await event.reply("too late")
+    } throws: { error in
+      if case .connectionLost = error as? GalleonError { true } else { false }
+    }
+  }
+
+  /// A broker that knows nothing of a publisher that is to be closed says so, and nobody waits on.
+  @Test func aCloseThatIsRefusedEndsToo() throws {
+    let scripted = try ScriptedSession.established()
+    let core = try scripted.publisher()
+    let closed = Promise<Void>()
+    scripted.shared.mailbox.post(.closePublisher(core, closed))
+    #expect(try scripted.turn().map(\.type) == [.closeTopic])
+    scripted.feed(BrokerFrames.error(.unknownRef, ref: core.ref))
+    #expect(throws: GalleonError.self) { try closed.answer?.get() }
+    #expect(closed.answer != nil)
+  }
+}
