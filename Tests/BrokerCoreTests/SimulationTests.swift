@@ -20,7 +20,7 @@ import Testing
   func aPlantedFaultIsFound(fault: PlantedFault) {
     var planted = 0
     var found = 0
-    for seed in UInt64(1)...60 where found < 3 {
+    for seed in UInt64(1)...200 where found < 3 {
       let simulation = Simulation(seed: seed, planting: fault)
       let said = simulation.run(steps: Self.steps)
       guard simulation.hasPlanted else { continue }
