@@ -16,6 +16,11 @@ final class ScriptedSession {
     session = ClientSession(shared: shared)
   }
 
+  deinit {
+    // Commands that nobody has looked at refer to cores, and those to the mailbox.
+    _ = shared.mailbox.shut()
+  }
+
   /// A session after WELCOME.
   static func established(options: ClientOptions = ClientOptions()) throws -> ScriptedSession {
     let scripted = ScriptedSession(options: options)
