@@ -63,6 +63,27 @@ import WireSupport
     try await broker.finish()
   }
 
+  /// The buffer is less than half full, and still has no room for a large event: whoever publishes
+  /// it sleeps, rather than asking again and again.
+  @Test(.timeLimit(.minutes(2)))
+  func aLargeEventWaitsAsleep() async throws {
+    let scripted = try ScriptedSession.established()
+    var options = PublisherOptions(acknowledgement: .accepted)
+    options.batchBytes = 1024
+    options.bufferBytes = 8192
+    let core = try scripted.publisher(options: options)
+    try core.add(String(repeating: "a", count: 2000))
+    let large = String(repeating: "b", count: 7000)
+    let task = Task {
+      while try !core.add(large) { try await core.waitForRoom() }
+    }
+    while core.roomWaiterCount == 0 { await Task.yield() }
+    #expect(try scripted.turn().map(\.type) == [.publish])
+    scripted.feed(BrokerFrames.ack(ref: core.ref, through: 1))
+    try await task.value
+    #expect(core.counts.published == 2)
+  }
+
   /// Under another instance of the broker an inbox is somebody else's.
   @Test func repliesAreNotGivenToAnotherBroker() async throws {
     let scripted = try ScriptedSession.established()

@@ -21,8 +21,8 @@ public struct Headers: Sendable {
     unsafe storage.bytes.withUnsafeBytes { bytes in
       var cursor = unsafe HeaderCursor(view, in: bytes)
       while let header = try? cursor.next() {
-        let name = unsafe String(decoding: bytes[header.name], as: UTF8.self)
-        pairs.append((name, unsafe [UInt8](bytes[header.value])))
+        let name = String(decoding: storage.bytes[header.name], as: UTF8.self)
+        pairs.append((name, [UInt8](storage.bytes[header.value])))
       }
     }
   }

@@ -21,6 +21,8 @@ final class PublisherCore: Sendable {
     var spare: [PublishBlock] = []
     /// Bytes of memory of all blocks that are not spare, wherever they are.
     var blockBytes = 0
+    /// What the last block would have had that there was no room for. Whoever waits waits for this.
+    var wantedBytes = 0
     /// Events that were taken in, ever; the last one's publisher sequence.
     var appended: UInt64 = 0
     /// Events whose fate is known, ever: confirmed or lost.
@@ -122,7 +124,10 @@ final class PublisherCore: Sendable {
     let capacity = max(size, usual)
     // One block is always allowed, or a small buffer would never take a large event.
     let allowed = max(options.bufferBytes, capacity)
-    guard state.blockBytes + capacity <= allowed else { return false }
+    guard state.blockBytes + capacity <= allowed else {
+      state.wantedBytes = capacity
+      return false
+    }
     if let current = state.current {
       state.current = nil
       if current.isEmpty { recycle(&state, current) } else { state.full.append(current) }
@@ -154,10 +159,16 @@ final class PublisherCore: Sendable {
     unless isInVain: () -> Bool = { false }
   ) async throws(GalleonError) {
     try await wait(adding: \.roomWaiters) { [options] state in
-      isInVain() || state.isFinished || state.blockBytes * 2 <= options.bufferBytes
-        || state.blockBytes == 0 ? nil : 0
+      let isHalfEmpty =
+        state.blockBytes * 2 <= options.bufferBytes
+        && state.blockBytes + state.wantedBytes <= options.bufferBytes
+      let hasRoom = isHalfEmpty || state.blockBytes == 0
+      return isInVain() || state.isFinished || hasRoom ? nil : 0
     }
   }
+
+  /// Tasks that wait for room, for tests.
+  var roomWaiterCount: Int { state.withLock { $0.roomWaiters.count } }
 
   /// Makes those who wait for room look again.
   func wakeRoomWaiters() {

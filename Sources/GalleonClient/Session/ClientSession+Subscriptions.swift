@@ -31,9 +31,10 @@ extension ClientSession {
     row.phase = .opening
     row.grantedEvents = credit.eventsTotal
     row.grantedBytes = credit.bytesTotal
-    let fits = unsafe frame.encode(
-      into: &control, ref: row.core.ref, correlation: nextCorrelation(),
-      positions: positions.span.bytes)
+    let correlation = nextCorrelation()
+    let fits = positions.withEventBytes {
+      frame.encode(into: &control, ref: row.core.ref, correlation: correlation, positions: $0)
+    }
     precondition(fits)
   }
 
@@ -159,7 +160,7 @@ extension ClientSession {
         throw WireError(.malformedFrame, need: Int(truncatingIfNeeded: gap.first))
       }
       explain(row, topic, upTo: gap.first)
-      row.next[gap.topic] = gap.last + 1
+      row.next[gap.topic] = max(row.next[gap.topic] ?? 0, gap.last + 1)
     }
     if gap.cause == .newEpoch { row.next[gap.topic] = nil }
     let told = Gap(

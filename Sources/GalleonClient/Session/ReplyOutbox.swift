@@ -32,7 +32,7 @@ final class ReplyOutbox: Sendable {
   ) async throws(GalleonError) {
     if let problem = headers.problem { throw .invalidEvent(problem) }
     let frame = try frame(to: address, payload, headers)
-    while try !append(frame, instance) { try await waitForRoom() }
+    while try !append(frame, instance) { try await waitForRoom(frame.count) }
   }
 
   private func frame(
@@ -75,7 +75,7 @@ final class ReplyOutbox: Sendable {
     return isTaken
   }
 
-  private nonisolated(nonsending) func waitForRoom() async throws(GalleonError) {
+  private nonisolated(nonsending) func waitForRoom(_ bytes: Int) async throws(GalleonError) {
     let id = state.withLock { state in
       defer { state.nextWaiter += 1 }
       return state.nextWaiter
@@ -83,7 +83,9 @@ final class ReplyOutbox: Sendable {
     await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: WaiterList.Continuation) in
         let isWaiting = state.withLock { state in
-          let hasRoom = state.bytes * 2 <= Self.bytesMax
+          let isHalfEmpty =
+            state.bytes * 2 <= Self.bytesMax && state.bytes + bytes <= Self.bytesMax
+          let hasRoom = isHalfEmpty || state.bytes == 0
           if Task.isCancelled || hasRoom || state.failure != nil { return false }
           state.waiters.add(id, continuation)
           return true

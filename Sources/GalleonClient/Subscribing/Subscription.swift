@@ -44,6 +44,8 @@ public final class Subscription: AsyncSequence, Sendable {
   /// Closes the subscription. What has been delivered can still be taken; then loops over it end.
   ///
   /// - Returns: what became of everything that matched, since the client last connected.
+  /// - Throws: `connectionLost` where there is no session to tell that, `refused`, `cancelled`, and
+  ///   why the client ended; it is closed all the same. `clientClosed` where it was closed before.
   @discardableResult
   public nonisolated(nonsending) func close() async throws(GalleonError) -> SubscriptionAccount {
     let promise = Promise<SubscriptionAccount>()
