@@ -141,21 +141,32 @@ public final class GalleonClient: Sendable {
     _ topic: String, _ payload: some EventBytes, headers: Headers = [:],
     timeout: Duration = .seconds(5)
   ) async throws(GalleonError) -> Event {
-    let core = try await requester(topic)
-    return try await shared.request(core, payload, headers: headers, timeout: timeout)
+    while true {
+      let core = try await requester(topic)
+      do throws(GalleonError) {
+        return try await shared.request(core, payload, headers: headers, timeout: timeout)
+      } catch {
+        // Somebody's request to another topic may have closed this publisher meanwhile. Where it was
+        // the client that closed, the next one says so.
+        guard error == .clientClosed, !core.counts.isOpen else { throw error }
+      }
+    }
   }
 
   private nonisolated(nonsending) func requester(
     _ topic: String
   ) async throws(GalleonError) -> PublisherCore {
     if let known = requesters.withLock({ $0[topic] }), known.counts.isOpen { return known }
-    let core = try await openCore(topic, PublisherOptions())
-    let surplus = requesters.withLock { requesters in
+    let fresh = try await openCore(topic, PublisherOptions())
+    let (core, surplus) = requesters.withLock { requesters -> (PublisherCore, PublisherCore?) in
+      // Another request may have been faster.
+      if let known = requesters[topic], known.counts.isOpen { return (known, fresh) }
+      requesters[topic] = nil
       let isFull = requesters.count >= Self.requestersMax
-      let surplus = requesters[topic] ?? (isFull ? requesters.first?.value : nil)
+      let surplus = isFull ? requesters.first?.value : nil
       if let surplus { requesters[surplus.topic] = nil }
-      requesters[topic] = core
-      return surplus
+      requesters[topic] = fresh
+      return (fresh, surplus)
     }
     if let surplus { mailbox.post(.closePublisher(surplus, Promise())) }
     return core

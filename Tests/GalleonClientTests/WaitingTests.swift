@@ -63,6 +63,35 @@ import WireSupport
     try await broker.finish()
   }
 
+  /// Many first requests to one topic at one time: none of them closes another one's publisher.
+  @Test func requestsToOneTopicShareAPublisher() async throws {
+    let broker = try FakeBroker { listener in
+      let peer = try listener.welcomed()
+      try peer.serve { frame in
+        guard frame.type == .publish else { return }
+        for event in try frame.batch().events {
+          let address = event.replyTo!
+          try peer.send(
+            BrokerFrames.reply(
+              inbox: address.inbox, token: address.token, payload: event.payload))
+        }
+      }
+    }
+    let client = try await GalleonClient.connect(broker.address)
+    for topic in 0..<20 {
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for number in 0..<20 {
+          group.addTask {
+            try await client.request("ask.\(topic)", "\(number)").text == "\(number)"
+          }
+        }
+        for try await isMine in group { #expect(isMine) }
+      }
+    }
+    await client.close()
+    try await broker.finish()
+  }
+
   /// The buffer is less than half full, and still has no room for a large event: whoever publishes
   /// it sleeps, rather than asking again and again.
   @Test(.timeLimit(.minutes(2)))
