@@ -189,7 +189,8 @@ public final class GalleonClient: Sendable {
   /// Closes the client: publishers take no more, what they were given is sent, loops over
   /// subscriptions end. Returns when the connection is closed.
   ///
-  /// - Parameter timeout: how long it may take to send what there is.
+  /// - Parameter timeout: how long it may take to send what there is. What is not with the broker
+  ///   then is counted in ``Publisher/lost``.
   public nonisolated(nonsending) func close(timeout: Duration = .seconds(5)) async {
     let deadlineNs = Clock.monotonicNs() + timeout.nanosecondsClamped
     guard mailbox.post(.close(deadlineNs: deadlineNs)) else { return }

@@ -54,6 +54,7 @@ extension ClientReplay {
     default: break
     }
     var frame = try pattern.frame(&bindings, defaults: defaults)
+    if pattern.name == "ERROR" { frame.ref = client.refs[frame.correlation] ?? 0 }
     frame.correlation = client.correlations[frame.correlation] ?? 0
     switch pattern.name {
     case "TOPIC", "PUBLISH_CREDIT", "TOPIC_CLOSED": frame.ref = try publisher(ref, client).ref
@@ -127,6 +128,7 @@ extension ClientReplay {
       try require(
         frame.fields["total"] == page.map { .number($0.total) }
           && frame.fields["offset"] == page.map { .number($0.offset) }, "no page of this kind came")
+    case "ERROR": try checkRefusal(frame, ref, client)
     case "CLOSE": try checkEnd(frame, client)
     default: break
     }
@@ -177,6 +179,21 @@ extension ClientReplay {
     for (field, number) in numbers {
       try require(frame.fields[field] == .number(number), "the user sees \(gap)")
     }
+  }
+
+  private func checkRefusal(
+    _ frame: LooseFrame, _ ref: UInt32, _ client: ReplayedClient
+  ) throws {
+    // A reply that reached nobody is not anybody's request.
+    if ref == 0 { return }
+    let promise = frame.ref == client.publishers[ref]?.ref ? client.opened[ref] : nil
+    guard case .failure(.refused(let refusal))? = (promise ?? client.subscribed[ref])?.answer else {
+      throw TranscriptError("the user hears of no refusal")
+    }
+    try require(
+      frame.fields["code"] == .number(UInt64(refusal.code))
+        && frame.fields["retryable"] == .number(refusal.isRetryable ? 1 : 0),
+      "the user hears \(refusal)")
   }
 
   private func checkEnd(_ frame: LooseFrame, _ client: ReplayedClient) throws {

@@ -165,6 +165,7 @@ extension ClientReplay {
     }
     let correlation = UInt32(try pattern.number("correlation", &bindings) ?? 0)
     client.correlations[correlation] = frame.correlation
+    client.refs[correlation] = frame.ref
     let ref = UInt32(try pattern.number("ref", &bindings) ?? 0)
     try compareRef(frame, ref, client)
     switch pattern.name {

@@ -108,6 +108,8 @@ final class ReplayedClient {
   var subscriptions: [UInt32: SubscriptionCore] = [:]
   /// The client's number for each correlation of the transcript.
   var correlations: [UInt32: UInt32] = [:]
+  /// The ref of the request that has this correlation in the transcript.
+  var refs: [UInt32: UInt32] = [:]
   /// What the transcript's publisher sequences are ahead of the client's.
   var sequencesAhead: [UInt32: UInt64] = [:]
   /// The client's token for each token of the transcript.
@@ -136,6 +138,7 @@ final class ReplayedClient {
     isConnected = true
     announced = []
     correlations = [:]
+    refs = [:]
     scripted.session.connected(nowNs: scripted.nowNs)
   }
 
