@@ -43,27 +43,68 @@ public struct BrokerLimits: Sendable {
   /// Bytes of one ring between two shards: several largest frames.
   public var meshBytes = 4 << 20
 
+  /// For tests of a pool that runs out: ring memory of each shard that nobody is given, but for a
+  /// power of two; 0 for none.
+  package var ringBytesLeft = 0
+
   public init() {}
+
+  /// Rows of a table. Far beyond what is sensible; a slot number and a shard fit one word.
+  static let rowsMax = 1 << 24 - 1
+  /// Bytes of one kind of memory, 1 TiB: sums of them cannot overflow.
+  static let bytesMax = 1 << 40
+  /// The largest control frames but for pieces of counters, which are cut to fit: TOPIC_INFO and
+  /// CLOSE with longest texts, in a room that is tried in powers of four.
+  static let controlBytesMin = 1024
+  /// A day: no interval of a session or topic that an operator can mean is longer.
+  static let intervalMsMax = 86_400_000
 
   /// Nil, or one sentence that says what the operator should change.
   public func validate(shards: Int) -> String? {
-    guard batchBytesMax >= 1024, batchBytesMax <= WireLimits.batchBytesCeiling else {
-      return "the largest batch must be between 1 KiB and \(WireLimits.batchBytesCeiling) bytes"
+    guard shards >= 1, shards <= 64 else { return "shards must be between 1 and 64" }
+    let bytes = 1...Self.bytesMax
+    let rows = 1...Self.rowsMax
+    let session = 1...(1 << 20)
+    let bounds: [(String, Int, ClosedRange<Int>, String)] = [
+      ("the largest batch", batchBytesMax, 1024...WireLimits.batchBytesCeiling, " bytes"),
+      ("ring memory", ringBytes, bytes, " bytes"),
+      ("input memory", inputBytes, bytes, " bytes"),
+      ("output memory", outputBytes, bytes, " bytes"),
+      ("control frames of a session", controlBytesPerSession,
+        Self.controlBytesMin...(1 << 22), " bytes"),
+      ("the retention of a topic", topicRetentionBytes, bytes, " bytes"),
+      ("connections", connectionsMax, rows, ""),
+      ("topics", topicsMax, rows, ""),
+      ("subscriptions", subscriptionsMax, rows, ""),
+      ("publishers of all shards", publishersMax.multipliedReportingOverflow(by: shards).partialValue,
+        shards...Self.rowsMax, ""),
+      ("lagging subscriptions", cursorsMax, rows, ""),
+      ("pairs of pattern and topic", linksMax, rows, ""),
+      ("requests between shards", requestsMax, 2...(1 << 20), ""),
+      ("subscriptions of a session", subscriptionsPerSessionMax, session, ""),
+      ("publishers of a session", publishersPerSessionMax, session, ""),
+      ("the heartbeat interval", heartbeatMs,
+        WireLimits.heartbeatMsMin...WireLimits.heartbeatMsMax, " milliseconds"),
+      ("the handshake's time", handshakeTimeoutMs, 1...Self.intervalMsMax, " milliseconds"),
+      ("the time of a block topic", blockTimeoutMs, 1...Self.intervalMsMax, " milliseconds"),
+      ("rings between shards", meshBytes, 1...(1 << 30), " bytes"),
+    ]
+    for (what, value, range, unit) in bounds where !range.contains(value) {
+      return "\(what) must be between \(range.lowerBound) and \(range.upperBound)\(unit)"
     }
+    guard publishersMax >= 1, publishersMax <= Self.rowsMax else {
+      return "publishers must be between 1 and \(Self.rowsMax)"
+    }
+    return validateRelations(shards: shards)
+  }
+
+  /// What must hold between values that are each within their bounds.
+  private func validateRelations(shards: Int) -> String? {
     guard frameLengthMax >= batchBytesMax + 256, frameLengthMax <= 4 << 20 else {
       return "the largest frame must be at least 256 bytes over the largest batch and at most 4 MiB"
     }
     guard ringBytes / shards >= PagePool.pageBytesMax else {
       return "ring memory must be at least \(PagePool.pageBytesMax >> 20) MiB a shard"
-    }
-    guard connectionsMax > 0, connectionsMax < 1 << 24 else {
-      return "connections must be between 1 and \(1 << 24 - 1)"
-    }
-    guard topicsMax > 0, topicsMax < 1 << 24 else {
-      return "topics must be between 1 and \(1 << 24 - 1)"
-    }
-    guard subscriptionsMax > 0, publishersMax > 0, cursorsMax > 0, linksMax > 0 else {
-      return "subscriptions, publishers, cursors and links must each be at least 1"
     }
     guard inputBytes >= frameLengthMax * 2, outputBytes >= controlBytesPerSession * 2 else {
       return "input and output memory must each have room for two sessions"

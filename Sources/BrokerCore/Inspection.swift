@@ -59,7 +59,7 @@ extension Shard {
   package func view(ofTopic id: Int) -> TopicView? {
     guard id < topics.highWater, topics[UInt32(id)].shared.owner == index else { return nil }
     let entry = topics[UInt32(id)]
-    return TopicView(firstSequence: entry.firstSequence, nextSequence: entry.nextSequence)
+    return TopicView(firstSequence: firstOffered(UInt32(id)), nextSequence: entry.nextSequence)
   }
 
   /// What keeps the shard from sleeping, for people.
@@ -196,7 +196,7 @@ extension Shard {
         sequence = here.endSequence
         bytes += here.bytes
         count += 1
-        if here.next == nil && here.address != entry.tailPage {
+        if here.next == nil && here.address != entry.tailPage && !entry.isVacating {
           return "topic \(id): the last page is not the tail's"
         }
         page = here.next
@@ -207,6 +207,7 @@ extension Shard {
       }
       used += bytes
     }
+    used += heldBackBytes
     return used == pages.usedBytes ? nil : "\(pages.usedBytes) bytes of pages, \(used) in rings"
   }
 }

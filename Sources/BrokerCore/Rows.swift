@@ -176,6 +176,8 @@ struct CursorEntry: BitwiseCopyable {
 struct PatternEntry: BitwiseCopyable {
   var name: Buffer
   var isExact: Bool
+  /// For want of a link it misses a topic: its subscriptions end, and it takes no new ones.
+  var isIncomplete = false
   var subscriptions: UInt32 = noSlot
   var subscriptionCount: UInt32 = 0
   var links: UInt32 = noSlot
@@ -219,6 +221,8 @@ struct TopicEntry: BitwiseCopyable {
   var isListedForGrant = false
   /// Nothing can be given up now; set only while `reclaim` runs.
   var isReclaimBlocked = false
+  /// Its only page is being given up; the topic takes no events until all shards have left it.
+  var isVacating = false
   var ringBytes = 0
   var firstSequence: UInt64 = 1
   var nextSequence: UInt64 = 1
@@ -229,6 +233,11 @@ struct TopicEntry: BitwiseCopyable {
   var pins: UInt32 = noSlot
   /// On a block topic: since when publishers have waited for a subscription; 0 while none does.
   var blockedNs: UInt64 = 0
+  /// On a block topic: since when, and until when, somebody waits for the pages before
+  /// `pressedBytes`, which a subscription keeps; 0 while nobody does.
+  var pressedNs: UInt64 = 0
+  var pressedLastNs: UInt64 = 0
+  var pressedBytes: UInt64 = 0
 }
 
 /// A publisher as its topic's owner sees it.

@@ -71,6 +71,14 @@ public final class Shard {
   let ownedTopics: SlotList
   /// Owned topics whose publishers wait for subscriptions.
   let blockTopics: SlotList
+  /// Owned topics whose only page is being given up.
+  let vacatingTopics: SlotList
+  /// Where the last look for such pages ended, in `ownedTopics`.
+  var reclaimHand = 0
+  /// How often, since the start; for tests to see that they come by here.
+  package private(set) var ringsEmptied = 0
+  package private(set) var gatesLifted = 0
+  var reclaimAfterNs: UInt64 = 0
   /// Owned topics that keep events up to an age.
   let agingTopics: SlotList
   var transmitList: UInt32 = noSlot
@@ -83,6 +91,8 @@ public final class Shard {
   /// Publishers whose owner could not be told of their end, since too many requests wait.
   var waitingCloses: [UInt32] = []
 
+  /// Ring memory that nobody is given; see `BrokerLimits.ringBytesLeft`.
+  let heldBackBytes: Int
   /// Where sockets are read into.
   let receiveBuffer: ReceiveBuffer
   let plan: TransmitPlan
@@ -102,6 +112,9 @@ public final class Shard {
   /// Connections that have been opened in this slot table; gives generations.
   var generationCount: UInt32 = 0
   var wakeMask: UInt64 = 0
+  /// Shards, by bit, whose next message is a batch for which there is no page now; it is tried again
+  /// after a while.
+  var stuckRings: UInt64 = 0
   /// Draining: no PUBLISH is read; sessions end as soon as nothing can be sent to them.
   var drain: Drain?
 
@@ -138,8 +151,10 @@ public final class Shard {
     resumedConnections = SlotList(capacity: limits.connectionsMax)
     ownedTopics = SlotList(capacity: limits.topicsMax)
     blockTopics = SlotList(capacity: limits.topicsMax)
+    vacatingTopics = SlotList(capacity: limits.topicsMax)
     agingTopics = SlotList(capacity: limits.topicsMax)
     waitingTargets = Array(repeating: 0, count: limits.requestsMax)
+    heldBackBytes = pages.holdBack(allBut: limits.ringBytesLeft)
     receiveBuffer = ReceiveBuffer(carryMax: limits.frameLengthMax + 4)
     plan = TransmitPlan()
     runs = FixedArray(count: KnownRun.slots, repeating: KnownRun())
@@ -153,6 +168,9 @@ public final class Shard {
   }
 
   deinit { topics[0].shared.deallocate() }
+
+  func noteEmptied() { ringsEmptied += 1 }
+  func noteLifted() { gatesLifted += 1 }
 
   // MARK: A turn
 
@@ -257,7 +275,7 @@ public final class Shard {
   private var hasInbound: Bool {
     if topics.highWater - 1 < broker.topicCount { return true }
     guard broker.shards > 1 else { return false }
-    for other in 0..<broker.shards where other != index {
+    for other in 0..<broker.shards where other != index && stuckRings & (1 << UInt64(other)) == 0 {
       if !broker.ring(from: other, to: index).isEmpty { return true }
     }
     return !(broker.requestBits[index].isEmpty && broker.unpinBits[index].isEmpty

@@ -38,6 +38,24 @@ public struct Configuration: Sendable {
 
   /// The shards that 0 stands for.
   public var shardCount: Int { shards > 0 ? shards : min((System.usableCPUs + 1) / 2, 64) }
+
+  /// Nil, or one sentence that says what the operator should change.
+  public func validate() -> String? {
+    if let problem = limits.validate(shards: shardCount) { return problem }
+    let dayMs = 86_400_000
+    let bounds: [(String, Int, ClosedRange<Int>, String)] = [
+      ("shards", shards, 0...64, ""),
+      ("the time of draining", drainTimeoutMs, 0...dayMs, " milliseconds"),
+      ("the time to come back after", retryAfterMs, 0...dayMs, " milliseconds"),
+      ("the spread of coming back", retrySpreadMs, 0...dayMs, " milliseconds"),
+      ("the time of looking for work", Int(clamping: spinNs), 0...10_000_000, " nanoseconds"),
+      ("the buffer of a socket", socketBufferBytes, 4096...(1 << 30), " bytes"),
+    ]
+    for (what, value, range, unit) in bounds where !range.contains(value) {
+      return "\(what) must be between \(range.lowerBound) and \(range.upperBound)\(unit)"
+    }
+    return nil
+  }
 }
 
 /// Why a broker did not start: one sentence for the operator.

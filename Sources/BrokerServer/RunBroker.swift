@@ -13,8 +13,13 @@ public let brokerName = "galleon 0.1.0"
 ///   descriptors are not to be had.
 public func runBroker(_ configuration: Configuration) throws(StartError) {
   let shards = configuration.shardCount
-  if let problem = configuration.limits.validate(shards: shards) {
-    throw StartError(description: problem)
+  if let problem = configuration.validate() { throw StartError(description: problem) }
+  do throws(SystemError) {
+    // Tried and given back: the pools themselves are made where nothing can be said any more.
+    _ = try AnonymousMemory(byteCount: configuration.limits.ringBytes)
+  } catch {
+    throw StartError(
+      description: "there are no \(configuration.limits.ringBytes) bytes of ring memory to be had")
   }
   let listeners = ListenerList()
   for address in configuration.listen { try listen(on: address, listeners) }

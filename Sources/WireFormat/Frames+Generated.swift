@@ -546,7 +546,7 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
   case slowSubscriber = 27
   /// The broker's limit of connections is reached.
   case tooManyConnections = 28
-  /// The memory for the places of lagging subscriptions is used up.
+  /// The memory for places of lagging subscriptions, or for what patterns match, is used up.
   case cursorMemory = 29
   /// A rule was broken that has no name of its own; the text says which.
   case protocolViolation = 30
@@ -636,7 +636,8 @@ public enum CloseReason: UInt16, CaseIterable, Sendable {
     case .controlOverflow: "The client does not read, and answers for it pile up."
     case .slowSubscriber: "A subscription with policy disconnect fell too far behind."
     case .tooManyConnections: "The broker's limit of connections is reached."
-    case .cursorMemory: "The memory for the places of lagging subscriptions is used up."
+    case .cursorMemory:
+      "The memory for places of lagging subscriptions, or for what patterns match, is used up."
     case .protocolViolation: "A rule was broken that has no name of its own; the text says which."
     }
   }

@@ -7,9 +7,7 @@ import LinuxIO
 enum Serve {
   static func run(_ parsed: ParsedArguments) throws(CommandFailure) -> ExitCode {
     let configuration = try checked { () throws(UsageError) in try Self.configuration(parsed) }
-    if let problem = configuration.limits.validate(shards: configuration.shardCount) {
-      throw .usage(problem)
-    }
+    if let problem = configuration.validate() { throw .usage(problem) }
     do throws(StartError) {
       try runBroker(configuration)
     } catch {
@@ -89,6 +87,9 @@ enum Serve {
     try size("max-batch-bytes", Bound.frameBytes, \.batchBytesMax)
     // A frame must hold a largest batch; whoever raises the one means the other too.
     limits.frameLengthMax = max(limits.frameLengthMax, limits.batchBytesMax + 1024)
+    while limits.meshBytes < 4 * (limits.batchBytesMax + 1024), limits.meshBytes < 1 << 30 {
+      limits.meshBytes *= 2
+    }
     try size("max-frame-bytes", Bound.frameBytes, \.frameLengthMax)
     if let ns = try parsed.durationNs("heartbeat", in: Bound.heartbeatNs) {
       limits.heartbeatMs = Int(ns / 1_000_000)

@@ -106,6 +106,10 @@ public final class Simulation {
       }
     }
     if fault == nil { endEverything() }
+    for driver in drivers {
+      seen["rings emptied", default: 0] += driver.shard.ringsEmptied
+      seen["gates lifted", default: 0] += driver.shard.gatesLifted
+    }
     return fault
   }
 

@@ -68,8 +68,13 @@ public struct Swarm: Sendable {
   private mutating func chooseLimits(_ random: inout SeededRandom) {
     limits.batchBytesMax = random.pick([1024, 4096, 4096, 65_536])
     limits.frameLengthMax = limits.batchBytesMax * random.within(2...3) + 256
-    limits.ringBytes = 2 << 20 * shards
     limits.ringBytes = (2 << 20) * shards
+    // A pool with room for a few of the largest pages, or just for one.
+    if random.percent(30) {
+      var page = 2048
+      while page < limits.batchBytesMax + 200 { page *= 2 }
+      limits.ringBytesLeft = page * random.pick([1, 1, 2, 4])
+    }
     limits.meshBytes = 1
     while limits.meshBytes < 4 * (limits.batchBytesMax + 1024) { limits.meshBytes *= 2 }
     limits.inputBytes = limits.frameLengthMax * 2 * random.pick([1, 1, 20])

@@ -49,6 +49,7 @@ extension Shard {
   func dropOldest(_ subscription: UInt32, _ cursor: UInt32) {
     let tail = topics[cursors[cursor].topic].tail
     guard exceedsLag(subscription, cursor, tail) else { return }
+    normalize(cursor)
     let eventsMax = subscriptions[subscription].lagEventsMax
     let bytesMax = subscriptions[subscription].lagBytesMax
     var place = TopicShared.Tail(

@@ -39,7 +39,14 @@ extension Shard {
   /// Moves this shard's tail of a topic; what lies between is pending for every subscription.
   func moveTail(_ id: UInt32, to end: TopicShared.Tail) {
     let old = topics[id].tail
-    guard topics[id].isInterested, end.sequence > old.sequence else { return }
+    guard topics[id].isInterested, end.sequence >= old.sequence else { return }
+    if end.sequence == old.sequence {
+      // The same end, but the owner gives its page up.
+      guard end.page != old.page else { return }
+      topics[id].tail = end
+      listForHold(id)
+      return
+    }
     topics[id].tail = end
     listForHold(id)
     let events = end.sequence - old.sequence
@@ -302,7 +309,10 @@ extension Shard {
       if subscriptions[subscription].policy == Policy.disconnect.rawValue {
         condemn(subscriptions[subscription].connection, .slowSubscriber)
       }
-      guard let start = pageStart(cursors[cursor].page, id: id, at: floor) else { return }
+      let tail = topics[id].tail
+      let start =
+        floor == tail.sequence ? tail : pageStart(cursors[cursor].page, id: id, at: floor)
+      guard let start else { return }
       skip(
         cursor, to: start, cause: cursors[cursor].isUngated ? .blockTimeout : .ringOverrun)
     }
@@ -379,9 +389,16 @@ extension Shard {
   @inline(__always)
   func normalize(_ cursor: UInt32) {
     let id = cursors[cursor].topic
-    // At the tail, what lies behind is not this shard's to see yet.
-    guard cursors[cursor].page != topics[id].tail.page else { return }
+    // At the tail, what lies behind is not this shard's to see yet. The tail may have left the page
+    // that the cursor came by.
+    if cursors[cursor].sequence == topics[id].tail.sequence {
+      cursors[cursor].page = topics[id].tail.page
+      cursors[cursor].offset = UInt32(topics[id].tail.offset)
+      return
+    }
+    guard cursors[cursor].page != topics[id].tail.page || cursors[cursor].page == 0 else { return }
     if cursors[cursor].page == 0 {
+      // The ring had no page then, and this shard's hold keeps the one that came next.
       cursors[cursor].page = topics[id].shared.firstPage
       cursors[cursor].offset = UInt32(Page.headerBytes)
       guard cursors[cursor].page != topics[id].tail.page else { return }

@@ -118,6 +118,19 @@ struct PagePool: ~Copyable {
     link(unit, order: order)
   }
 
+  /// Takes all of the pool out of use but one block of `bytes`, a page's size; nothing for 0.
+  /// - Returns: how much was taken.
+  func holdBack(allBut bytes: Int) -> Int {
+    guard bytes > 0 else { return 0 }
+    while usedBytes < capacityBytes - Self.pageBytesMax { _ = allocate(bytes: Self.pageBytesMax) }
+    var size = Self.pageBytesMax / 2
+    while size >= bytes {
+      _ = allocate(bytes: size)
+      size /= 2
+    }
+    return usedBytes
+  }
+
   private func head(_ order: Int) -> UInt32 {
     unsafe withUnsafeBytes(of: &state.pointee.heads) {
       unsafe $0.load(fromByteOffset: order * 4, as: UInt32.self)

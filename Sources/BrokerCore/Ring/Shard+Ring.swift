@@ -45,20 +45,23 @@ extension Shard {
 
   /// Puts a page with room for `bytes` at the end of a ring.
   private func addPage(_ id: UInt32, forBytes bytes: Int) -> Page? {
+    if topics[id].isVacating, !finishVacating(id) { return nil }
     trim(id)
-    let previous = Page(address: topics[id].tailPage)
-    let usual = previous.map { min($0.bytes * 4, Shard.usualPageBytesMax) } ?? Shard.firstPageBytes
-    let wanted = max(usual, bytes + Page.headerBytes)
-    guard let page = allocatePage(wanted, for: id) ?? allocatePage(bytes + Page.headerBytes, for: id)
-    else { return nil }
+    let usual =
+      Page(address: topics[id].tailPage).map { min($0.bytes * 4, Shard.usualPageBytesMax) }
+      ?? Shard.firstPageBytes
+    let least = bytes + Page.headerBytes
+    guard let page = allocatePage(max(usual, least), least: least, for: id) else { return nil }
     page.firstSequence = topics[id].nextSequence
     page.endSequence = topics[id].nextSequence
     page.firstBytes = topics[id].totalBytes
     page.firstTime = realtimeNs
     page.lastTime = realtimeNs
-    if let previous {
+    // Looked at only now: for want of any other page the ring may have given up its own last one.
+    if let previous = Page(address: topics[id].tailPage) {
       previous.next = page
     } else {
+      precondition(topics[id].pageCount == 0, "a ring goes on past its last page")
       topics[id].headPage = page.address
       topics[id].shared.firstPage = page.address
     }
@@ -66,14 +69,6 @@ extension Shard {
     topics[id].pageCount += 1
     topics[id].ringBytes += page.bytes
     return page
-  }
-
-  /// A page from the pool; when the pool runs low, rings give up their oldest pages.
-  private func allocatePage(_ bytes: Int, for id: UInt32) -> Page? {
-    if pages.usedBytes > pages.capacityBytes / 4 * 3 { reclaim() }
-    if let page = pages.allocate(bytes: bytes) { return page }
-    reclaim(urgent: true)
-    return pages.allocate(bytes: bytes)
   }
 
   // MARK: Giving pages back
@@ -123,13 +118,32 @@ extension Shard {
   /// Tries to free the oldest page of a ring. Cursors in it are moved on first, here at once, in
   /// other shards as soon as they look; a block topic's gating cursors are left alone.
   /// - Returns: whether it is free.
-  private func giveUp(_ id: UInt32, head: Page, next: Page) -> Bool {
+  func giveUp(
+    _ id: UInt32, head: Page, next: Page, isUrgent: Bool = false
+  ) -> Bool {
     let shared = topics[id].shared
     let floor = next.firstSequence
     if shared.settings.isBlock {
       // A subscription that is about to begin gates as soon as it has; its pin stands for it.
-      if lowestGate(id) < next.firstBytes || lowestPin(id) < floor { return false }
+      if lowestGate(id) < next.firstBytes {
+        if isUrgent { press(id, upTo: next.firstBytes) }
+        return false
+      }
+      if lowestPin(id) < floor { return false }
     }
+    guard moveAll(id, to: floor) else { return false }
+    topics[id].headPage = next.address
+    topics[id].pageCount -= 1
+    topics[id].ringBytes -= head.bytes
+    topics[id].firstSequence = next.firstSequence
+    pages.free(head)
+    return true
+  }
+
+  /// Moves what looks at a ring below `floor` on: here at once, in other shards as soon as they look.
+  /// - Returns: whether nothing does any more.
+  func moveAll(_ id: UInt32, to floor: UInt64) -> Bool {
+    let shared = topics[id].shared
     if broker.shards > 1 {
       if shared.floor < floor {
         // They must be able to go there, so they are told the end first.
@@ -143,55 +157,21 @@ extension Shard {
       }
     }
     if shared.hold(shard: index) < floor { leavePages(id, below: floor, end: ownTail(id)) }
-    guard lowestHold(id) >= floor else { return false }
-    topics[id].headPage = next.address
-    topics[id].pageCount -= 1
-    topics[id].ringBytes -= head.bytes
-    topics[id].firstSequence = next.firstSequence
-    pages.free(head)
-    return true
+    return lowestHold(id) >= floor
   }
 
   /// The lowest sequence that any shard may look at.
-  private func lowestHold(_ id: UInt32) -> UInt64 {
+  func lowestHold(_ id: UInt32) -> UInt64 {
     let shared = topics[id].shared
     var lowest = lowestPin(id)
     for shard in 0..<broker.shards { lowest = min(lowest, shared.hold(shard: shard)) }
     return lowest
   }
 
-  private func lowestPin(_ id: UInt32) -> UInt64 {
+  func lowestPin(_ id: UInt32) -> UInt64 {
     var lowest = UInt64.max
     forEach(from: topics[id].pins, of: pins, \.inTopic) { lowest = min(lowest, pins[$0].sequence) }
     return lowest
-  }
-
-  /// Makes room in the pool: the rings with the most pages give up their oldest, round by round,
-  /// until a quarter of the pool is free. Every ring keeps its last page.
-  private func reclaim(urgent: Bool = false) {
-    let target = pages.capacityBytes / 4 * 3
-    var isUrgent = urgent
-    while pages.usedBytes > target || isUrgent {
-      var largest = noSlot
-      var largestBytes = 0
-      for i in 0..<ownedTopics.count {
-        let id = ownedTopics[i]
-        guard topics[id].pageCount > 1, !topics[id].isReclaimBlocked,
-          topics[id].ringBytes > largestBytes
-        else { continue }
-        largest = id
-        largestBytes = topics[id].ringBytes
-      }
-      guard largest != noSlot, let head = Page(address: topics[largest].headPage),
-        let next = head.next
-      else { break }
-      if giveUp(largest, head: head, next: next) {
-        isUrgent = false
-      } else {
-        topics[largest].isReclaimBlocked = true
-      }
-    }
-    for i in 0..<ownedTopics.count { topics[ownedTopics[i]].isReclaimBlocked = false }
   }
 
   // MARK: Publishing the end
@@ -229,11 +209,17 @@ extension Shard {
 
   // MARK: Finding a place
 
+  /// The oldest sequence that a subscription can still begin with.
+  func firstOffered(_ id: UInt32) -> UInt64 {
+    topics[id].isVacating ? topics[id].nextSequence : topics[id].firstSequence
+  }
+
   /// Where a subscription that starts somewhere else than at the end begins in a topic that this
   /// shard owns. The place is in the ring; the sequence may be in the middle of a batch.
   func locate(_ id: UInt32, start: Start, value: UInt64) -> TopicShared.Tail {
     let end = ownTail(id)
-    guard var page = Page(address: topics[id].headPage) else { return end }
+    // What is being given up is not offered any more.
+    guard !topics[id].isVacating, var page = Page(address: topics[id].headPage) else { return end }
     var wanted: UInt64
     switch start {
     case .latest: return end

@@ -95,7 +95,7 @@ extension Shard {
     append(writer, to: &topics[id].writers, of: writers, \.inTopic)
     topics[id].writerCount += 1
     request.writer = writer
-    request.first = topics[id].firstSequence
+    request.first = firstOffered(id)
     request.position.sequence = topics[id].nextSequence
     counters.writers(id, topics[id].writerCount)
     if topics[id].shared.settings.isBlock { listForGrant(id) }

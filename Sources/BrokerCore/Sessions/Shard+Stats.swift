@@ -6,8 +6,9 @@ extension Shard {
   func receiveStats(_ stats: Stats, header: FrameHeader, on slot: UInt32) -> FrameFate {
     let total = counters.byteCount
     let offset = Int(clamping: stats.offset)
+    // Half of what may wait for a session, so that one answer alone never ends it.
     let roomMax = min(
-      WireLimits.statsPageBytesMax,
+      WireLimits.statsPageBytesMax, limits.controlBytesPerSession / 2 - StatsPage.prefixSize,
       Int(connections[slot].outputLengthMax) + FrameHeader.lengthBytes - StatsPage.prefixSize)
     let count = max(0, min(Int(stats.count), roomMax, total - min(offset, total)))
     guard reserveControl(slot, StatsPage.prefixSize + count) else { return .closed }

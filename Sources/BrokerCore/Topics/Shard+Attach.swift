@@ -16,7 +16,7 @@ extension Shard {
         topics[id].isInterested = true
         updateHold(id)
       }
-      let first = topics[id].firstSequence
+      let first = firstOffered(id)
       place(
         subscription, id, at: locate(id, start: start, value: value),
         wanted: start == .sequence ? value : nil, first: first, cursor: nil)
@@ -102,7 +102,7 @@ extension Shard {
     shared.publishTail(ownTail(id))
     let start = Start(rawValue: request.start) ?? .latest
     request.position = locate(id, start: start, value: request.startValue)
-    request.first = topics[id].firstSequence
+    request.first = firstOffered(id)
     // The pin is of the page: one place may be at its end.
     let atEnd = Page(address: request.position.page)?.endSequence == request.position.sequence
     let pinned = atEnd ? request.position.sequence - 1 : request.position.sequence

@@ -89,6 +89,7 @@ extension Shard {
     var deadline: UInt64?
     for i in 0..<blockTopics.count {
       let id = blockTopics[i]
+      if let due = pressedDeadlineNs(id) { deadline = min(deadline ?? due, due) }
       guard topics[id].blockedNs != 0 else { continue }
       let due = topics[id].blockedNs + topics[id].shared.settings.blockTimeoutNs
       deadline = min(deadline ?? due, due)
@@ -101,20 +102,26 @@ extension Shard {
   func checkBlocked() {
     for i in 0..<blockTopics.count {
       let id = blockTopics[i]
-      let shared = topics[id].shared
+      releasePressed(id)
       guard topics[id].blockedNs != 0,
-        nowNs >= topics[id].blockedNs + shared.settings.blockTimeoutNs
+        nowNs >= topics[id].blockedNs + topics[id].shared.settings.blockTimeoutNs
       else { continue }
       topics[id].blockedNs = nowNs
       let window = window(id)
       let end = topics[id].totalBytes
-      let position = end > window ? end - window : 0
-      shared.ungate = position
-      ungate(id, upTo: position)
-      for other in 0..<broker.shards where other != index && shared.gate(shard: other) <= position {
-        broker.floorBits[other].add(Int(id))
-        wake(other)
-      }
+      ungateEverywhere(id, upTo: end > window ? end - window : 0)
+    }
+  }
+
+  /// Cursors of all shards at or before a place gate no more.
+  func ungateEverywhere(_ id: UInt32, upTo wanted: UInt64) {
+    let shared = topics[id].shared
+    let position = max(wanted, shared.ungate)
+    shared.ungate = position
+    ungate(id, upTo: position)
+    for other in 0..<broker.shards where other != index && shared.gate(shard: other) <= position {
+      broker.floorBits[other].add(Int(id))
+      wake(other)
     }
   }
 

@@ -7,7 +7,9 @@ extension Shard {
   /// The pattern's row, made and linked to the topics it matches if it is new; nil where a table or
   /// the memory for names is full.
   func internPattern(_ name: [UInt8]) -> UInt32? {
-    if let pattern = unsafe name.withUnsafeBytes({ unsafe findPattern($0) }) { return pattern }
+    if let pattern = unsafe name.withUnsafeBytes({ unsafe findPattern($0) }) {
+      return patterns[pattern].isIncomplete ? nil : pattern
+    }
     guard var storage = smallPool.take(name.count) else { return nil }
     unsafe name.withUnsafeBytes { unsafe storage.append($0) }
     let star = UInt8(ascii: "*")
@@ -115,6 +117,7 @@ extension Shard {
   /// nothing were missing.
   private func linkLate(_ pattern: UInt32, _ id: UInt32) {
     let isLinked = link(pattern, id)
+    if !isLinked { patterns[pattern].isIncomplete = true }
     forEach(from: patterns[pattern].subscriptions, of: subscriptions, \.inPattern) {
       if isLinked {
         joinTopic($0, id)

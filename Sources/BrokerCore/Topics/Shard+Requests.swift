@@ -49,6 +49,7 @@ extension Shard {
   /// Takes messages from all other shards.
   func handleMessages() -> Int {
     var work = 0
+    stuckRings = 0
     for other in 0..<broker.shards where other != index {
       let ring = broker.ring(from: other, to: index)
       var left = Shard.messagesPerTurn
@@ -64,7 +65,10 @@ extension Shard {
           broker.requestBits[asker].add(Int(number))
           wake(asker)
         case MessageKind.publish:
-          guard unsafe acceptForwarded(body) else { break messages }
+          guard unsafe acceptForwarded(body) else {
+            stuckRings |= 1 << UInt64(other)
+            break messages
+          }
         case MessageKind.reply:
           unsafe takeReply(body, from: other)
         case MessageKind.noReceiver:

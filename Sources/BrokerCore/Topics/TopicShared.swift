@@ -123,7 +123,8 @@ struct TopicShared: BitwiseCopyable, @unchecked Sendable {
     }
   }
 
-  /// The page with the first event; 0 before there is one. Only of use to who holds 1.
+  /// The page that began when the ring had none; 0 before there was one. Only of use to who stands
+  /// at its first event, without a page, and holds it.
   var firstPage: UInt {
     get { unsafe UInt(words[Self.firstPage].load(ordering: .acquiring)) }
     nonmutating set { unsafe words[Self.firstPage].store(UInt64(newValue), ordering: .releasing) }

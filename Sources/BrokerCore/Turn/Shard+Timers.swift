@@ -10,7 +10,7 @@ extension Shard {
   /// When `beginTurn` must come again at the latest; `UInt64.max` where nothing is due.
   public var nextDeadlineNs: UInt64 {
     var deadline = UInt64.max
-    if pausedCount > 0 || isWaitingToSend { deadline = nowNs + Shard.retryNs }
+    if pausedCount > 0 || isWaitingToSend || stuckRings != 0 { deadline = nowNs + Shard.retryNs }
     if connections.used > 0 { deadline = min(deadline, max(nextSweepNs, nowNs)) }
     if let blockDeadlineNs { deadline = min(deadline, blockDeadlineNs) }
     if drain != nil { deadline = min(deadline, nowNs + Shard.drainStepNs) }
