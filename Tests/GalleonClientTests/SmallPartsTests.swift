@@ -43,6 +43,19 @@ import WireFormat
     #expect(backoff.next(hint: nil, using: &random) <= 100_000_000)
   }
 
+  @Test func gapsSayWhatIsKnownOfThem() {
+    func text(_ first: UInt64, _ last: UInt64, _ cause: ClientGapCause) -> String {
+      let count = last == 0 ? 0 : last - first + 1
+      let gap = ClientGap(
+        topic: "hunt", first: first, last: last, count: count, bytes: 0, cause: cause)
+      return "\(gap)"
+    }
+    #expect(text(5, 7, .dropOldest) == "3 events of hunt lost (5 to 7): dropOldest")
+    #expect(text(5, 5, .expired) == "1 event of hunt lost (5 to 5): expired")
+    #expect(text(5, 0, .unexplained) == "events of hunt from 5 on may be lost: unexplained")
+    #expect(text(0, 0, .newEpoch) == "hunt began anew at the broker; what was missed is not known")
+  }
+
   @Test func queuesKeepTheirOrder() {
     var queue = Queue<Int>()
     var model: [Int] = []

@@ -42,6 +42,7 @@ extension Gap: CustomStringConvertible {
     if cause == .newEpoch {
       return "\(topic) began anew at the broker; what was missed is not known"
     }
+    if last == 0 { return "events of \(topic) from \(first) on may be lost: \(cause)" }
     let events = count == 1 ? "1 event" : "\(count) events"
     return "\(events) of \(topic) lost (\(first) to \(last)): \(cause)"
   }
