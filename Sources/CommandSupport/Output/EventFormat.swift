@@ -63,7 +63,7 @@ public struct EventFormat: Sendable {
       json.object { json in
         json.field("topic", event.topic)
         json.field("sequence", event.sequence)
-        json.field("time", RFC3339.text(ns: event.timeNs))
+        json.field("time", timeNs: event.timeNs)
         if let key = event.key {
           json.field("key", orBase64: "keyBase64", key)
         } else {
@@ -122,8 +122,15 @@ public struct EventFormat: Sendable {
   private static func appendLine(_ event: ShownEvent, to output: inout [UInt8]) {
     RFC3339.append(ns: event.timeNs, digits: 3, to: &output)
     output.append(UInt8(ascii: " "))
-    TerminalText.append(Array(event.topic.utf8)[...], to: &output)
-    output += " \(event.sequence) ".utf8
+    // The broker takes no names with anything to escape, but who knows who this broker is.
+    if event.topic.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) {
+      output += event.topic.utf8
+    } else {
+      TerminalText.append(Array(event.topic.utf8)[...], to: &output)
+    }
+    output.append(UInt8(ascii: " "))
+    Decimal.append(event.sequence, to: &output)
+    output.append(UInt8(ascii: " "))
     if let key = event.key {
       output.append(UInt8(ascii: "["))
       TerminalText.append(key, to: &output)

@@ -82,6 +82,12 @@ public struct JSONWriter: Sendable {
     raw("\(number)")
   }
 
+  /// A time in RFC 3339, from nanoseconds since the Unix epoch.
+  public mutating func field(_ name: String, timeNs: UInt64) {
+    key(name)
+    quoted { RFC3339.append(ns: timeNs, to: &$0) }
+  }
+
   /// Infinities and what is no number have no place in JSON and become null.
   public mutating func field(_ name: String, _ number: Double?) {
     key(name)
@@ -113,11 +119,20 @@ public struct JSONWriter: Sendable {
   // MARK: Values
 
   public mutating func value(_ text: String) {
-    let isWhole = string(Array(text.utf8)[...])
-    precondition(isWhole, "a string is UTF-8")
+    // Names, and nearly all topics: no copy.
+    if text.utf8.allSatisfy(PlainInJSON.isPlain) {
+      quoted { $0 += text.utf8 }
+    } else {
+      let isWhole = string(Array(text.utf8)[...])
+      precondition(isWhole, "a string is UTF-8")
+    }
   }
 
-  public mutating func value(_ number: UInt64) { raw("\(number)") }
+  public mutating func value(_ number: UInt64) {
+    comma()
+    needsComma = true
+    Decimal.append(number, to: &bytes)
+  }
 
   public mutating func null() { raw("null") }
 
@@ -127,12 +142,22 @@ public struct JSONWriter: Sendable {
     needsComma = true
   }
 
+  /// A string of characters that need no escaping.
+  @inline(__always)
+  private mutating func quoted(_ body: (inout [UInt8]) -> Void) {
+    comma()
+    needsComma = true
+    bytes.append(UInt8(ascii: "\""))
+    body(&bytes)
+    bytes.append(UInt8(ascii: "\""))
+  }
+
   /// Appends a string; false, with something appended, where the bytes are not UTF-8.
   private mutating func string(_ content: ArraySlice<UInt8>) -> Bool {
     comma()
     needsComma = true
     bytes.append(UInt8(ascii: "\""))
-    var walk = UTF8Walk(content) { $0 >= 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
+    var walk = UTF8Walk<PlainInJSON>(content)
     while let step = walk.next() {
       switch step {
       case .plain(let range): bytes += content[range]
@@ -166,5 +191,12 @@ public struct JSONWriter: Sendable {
     for shift in [12, 8, 4, 0] as [UInt32] {
       bytes.append(TerminalText.hexDigit(UInt8(truncatingIfNeeded: value >> shift) & 15))
     }
+  }
+}
+
+private enum PlainInJSON: PlainRule {
+  @inline(__always)
+  static func isPlain(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7F && byte != 0x22 && byte != 0x5C
   }
 }

@@ -4,7 +4,7 @@ public enum TerminalText {
   /// Appends the bytes. Control characters become \n, \r, \t or \x1b; bytes that are not UTF-8
   /// become \xff; other invisible controls become \u{202e}; a backslash becomes \\.
   public static func append(_ bytes: ArraySlice<UInt8>, to output: inout [UInt8]) {
-    var walk = UTF8Walk(bytes) { $0 >= 0x20 && $0 < 0x7F && $0 != 0x5C }
+    var walk = UTF8Walk<PlainOnTerminal>(bytes)
     while let step = walk.next() {
       switch step {
       case .plain(let range): output += bytes[range]
@@ -55,8 +55,19 @@ public enum TerminalText {
   }
 }
 
+/// Which ASCII characters stand for themselves. A type and not a closure, so that the walk is made
+/// for each rule.
+protocol PlainRule {
+  static func isPlain(_ byte: UInt8) -> Bool
+}
+
+private enum PlainOnTerminal: PlainRule {
+  @inline(__always)
+  static func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte < 0x7F && byte != 0x5C }
+}
+
 /// Walks through bytes that may be UTF-8, with runs of plain characters in one step.
-struct UTF8Walk {
+struct UTF8Walk<Rule: PlainRule> {
   enum Step {
     /// ASCII that needs no looking at.
     case plain(Range<Int>)
@@ -65,21 +76,18 @@ struct UTF8Walk {
   }
 
   private let bytes: ArraySlice<UInt8>
-  private let isPlain: (UInt8) -> Bool
   private var index: Int
 
-  /// - Parameter isPlain: of ASCII only.
   @inline(__always)
-  init(_ bytes: ArraySlice<UInt8>, isPlain: @escaping (UInt8) -> Bool) {
+  init(_ bytes: ArraySlice<UInt8>) {
     self.bytes = bytes
-    self.isPlain = isPlain
     index = bytes.startIndex
   }
 
   @inline(__always)
   mutating func next() -> Step? {
     let start = index
-    while index < bytes.endIndex, isPlain(bytes[index]) { index += 1 }
+    while index < bytes.endIndex, Rule.isPlain(bytes[index]) { index += 1 }
     if index > start { return .plain(start..<index) }
     return index == bytes.endIndex ? nil : scalar()
   }

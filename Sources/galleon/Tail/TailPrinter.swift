@@ -36,6 +36,9 @@ final class TailPrinter: Sendable {
   /// Beyond this the subscription is not read any further, so that its credit holds the broker
   /// back.
   private static let bufferBytesMax = 1 << 20
+  /// Between two writes. Without it the writer would wake for every event of a flood, one system
+  /// call each, and both threads would wait for the lock most of the time.
+  private static let pauseNs: UInt64 = 500_000
 
   private let state: Mutex<State>
   private let limit: UInt64
@@ -109,11 +112,16 @@ final class TailPrinter: Sendable {
 
   /// The writer's thread.
   private func write() {
+    var output: [UInt8] = []
+    var dueNs: UInt64 = 0
     while true {
-      let (output, isEnding) = state.withLock { state -> ([UInt8], Bool) in
-        let output = state.output
-        state.output = []
-        return (output, state.isEnding)
+      let nowNs = Clock.monotonicNs()
+      if nowNs < dueNs { Clock.sleep(forNs: dueNs - nowNs) }
+      // The two buffers change places, so that neither grows anew.
+      output.removeAll(keepingCapacity: true)
+      let isEnding = state.withLock { state in
+        swap(&state.output, &output)
+        return state.isEnding
       }
       if output.isEmpty {
         if isEnding { break }
@@ -133,6 +141,7 @@ final class TailPrinter: Sendable {
         drained.wake()
         break
       }
+      dueNs = Clock.monotonicNs() + Self.pauseNs
     }
     ended.wake()
   }
