@@ -13,7 +13,33 @@ final class CountersHome: Sendable {
   private let path: String?
   private let memory: AnonymousMemory?
 
-  init(_ configuration: Configuration, shards: Int, instance: UInt64) throws(SystemError) {
+  /// A file that somebody asked for must be had. Without one that nobody asked for, the broker
+  /// serves all the same, and says so.
+  static func make(
+    _ configuration: Configuration, shards: Int, instance: UInt64
+  ) throws(StartError) -> CountersHome {
+    do throws(SystemError) {
+      return try CountersHome(configuration, shards: shards, instance: instance)
+    } catch {
+      if let chosen = configuration.countersPath {
+        throw StartError(
+          description: "cannot make the counters' file \(chosen): \(error.errno)")
+      }
+      try? Stream.writeAll(
+        Stream.standardError,
+        "galleon: no counters' file in \(Files.runtimeDirectory) (\(error.errno)): stats sees this "
+          + "broker over the protocol only\n")
+    }
+    do throws(SystemError) {
+      var configuration = configuration
+      configuration.countersPath = "none"
+      return try CountersHome(configuration, shards: shards, instance: instance)
+    } catch {
+      throw StartError(description: "cannot start: \(error)")
+    }
+  }
+
+  private init(_ configuration: Configuration, shards: Int, instance: UInt64) throws(SystemError) {
     let limits = configuration.limits
     let layout = CountersConfiguration(
       shards: shards, connectionsPerShard: limits.connectionsMax,
@@ -31,6 +57,7 @@ final class CountersHome: Sendable {
       let place: String
       if let chosen = configuration.countersPath {
         place = chosen
+        try Self.checkReplaceable(chosen)
       } else {
         try Files.makePrivateDirectory(Files.runtimeDirectory)
         place = "\(Files.runtimeDirectory)/\(System.processID).counters"
@@ -47,6 +74,32 @@ final class CountersHome: Sendable {
     region = unsafe CountersRegion(
       memory: CountersMemory(base: base, byteCount: byteCount), configuration: layout,
       processID: UInt32(System.processID), instance: instance, startedNs: Clock.realtimeNs())
+  }
+
+  /// Only counters are replaced: a slip of the hand shall not cost anybody a file.
+  private static func checkReplaceable(_ path: String) throws(SystemError) {
+    let found: FileInformation
+    do throws(SystemError) {
+      found = try Files.information(path)
+    } catch {
+      if error.errno == .noSuchFile { return }
+      throw error
+    }
+    guard found.kind == .file else { throw SystemError(.fileExists, "open") }
+    let file = try Files.open(path, [.read, .noFollow])
+    var magic: UInt64 = 0
+    var problem: SystemError?
+    unsafe withUnsafeMutableBytes(of: &magic) { bytes in
+      do throws(SystemError) {
+        _ = try unsafe Files.read(file.rawValue, bytes, at: 0)
+      } catch {
+        problem = error
+      }
+    }
+    if let problem { throw problem }
+    if found.byteCount > 0 && UInt64(littleEndian: magic) != CountersLayout.magic {
+      throw SystemError(.fileExists, "open")
+    }
   }
 
   func started(_ configuration: Configuration, addresses: [SocketAddress]) {

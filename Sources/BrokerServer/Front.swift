@@ -51,7 +51,6 @@ final class ListenerList {
   private var boxes: [Box] = []
   /// Given up for the connection that finds no descriptor left.
   private var spare: EventFD?
-  private var isShort = false
 
   func add(_ listener: consuming Listener) { boxes.append(Box(listener)) }
 
@@ -72,12 +71,14 @@ final class ListenerList {
   func accept(_ index: Int) -> Handoff.Accepted? {
     guard index < boxes.count else { return nil }
     if spare == nil { spare = Self.makeSpare() }
+    // Of this call only: the kernel says that there is no descriptor also where nobody waits, and
+    // the next connection, which may come much later, is not to be refused for that.
+    var isShort = false
     while true {
       do throws(SystemError) {
         switch try boxes[index].listener.accept() {
         case .accepted(let fd, let peer):
           if isShort {
-            isShort = false
             return Handoff.Accepted(
               fd: fd, peer: "\(peer)", isTCP: !peer.isUnix, isRefused: true)
           }

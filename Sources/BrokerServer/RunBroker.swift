@@ -24,10 +24,18 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
   let listeners = ListenerList()
   for address in configuration.listen { try listen(on: address, listeners) }
   if let path = configuration.unixPath { try listen(on: .unix(path: path), listeners) }
+  let broker = Broker(
+    limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
+    name: brokerName)
+  let counters = try CountersHome.make(
+    configuration, shards: shards, instance: broker.instance)
+  defer { counters.remove() }
   do throws(SystemError) {
     _ = try System.raiseDescriptorLimit()
-    let signals = try SignalFD([.terminate, .interrupt])
-    try start(configuration, shards: shards, listeners: listeners, signals: signals)
+    // A terminal that goes away ends the broker in order too, unless nohup has said otherwise.
+    let signals = try SignalFD(
+      [.terminate, .interrupt] + (Signal.hangup.isIgnored ? [] : [.hangup]))
+    try start(broker, configuration, counters, listeners: listeners, signals: signals)
   } catch {
     throw StartError(description: "cannot start: \(error)")
   }
@@ -37,21 +45,24 @@ private func listen(on address: SocketAddress, _ listeners: ListenerList) throws
   do throws(SystemError) {
     listeners.add(try Listener.listen(on: address))
   } catch {
-    let hint =
-      error.errno == .addressInUse
-      ? "; another process listens there, choose another address or port 0" : ""
+    var hint = ""
+    if error.errno == .addressInUse {
+      hint = "; another process listens there, choose another address or port 0"
+      if case .unix(let path) = address, let found = try? Files.information(path),
+        found.kind != .socket
+      {
+        hint = "; there is a file that is no socket, and it is left alone"
+      }
+    }
     throw StartError(description: "cannot listen on \(address): \(error.errno)\(hint)")
   }
 }
 
 private func start(
-  _ configuration: Configuration, shards: Int, listeners: ListenerList, signals: consuming SignalFD
+  _ broker: Broker, _ configuration: Configuration, _ counters: CountersHome,
+  listeners: ListenerList, signals: consuming SignalFD
 ) throws(SystemError) {
-  let broker = Broker(
-    limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
-    name: brokerName)
-  let counters = try CountersHome(configuration, shards: shards, instance: broker.instance)
-  defer { counters.remove() }
+  let shards = configuration.shardCount
   var handoffs: [Handoff] = []
   for _ in 0..<shards { handoffs.append(try Handoff()) }
   let drainCount = DrainCount(shards: shards)

@@ -274,7 +274,11 @@ final class ShardLoop {
 
   private func handleSignal() {
     guard let signal = front?.readSignal() else { return }
-    if isDraining { exitNow(128 + signal.rawValue) }
+    if isDraining {
+      // The kernel and a shell both tell of a terminal that goes away; that is no second request.
+      if signal == .hangup { return }
+      exitNow(128 + signal.rawValue)
+    }
     let deadlineNs =
       Clock.monotonicNs() + UInt64(configuration.drainTimeoutMs) * 1_000_000
     front?.stopListening()

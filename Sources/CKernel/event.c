@@ -110,5 +110,10 @@ long ck_ignore_signal(int number) {
   return CK_RESULT(sigaction(number, &ignore, NULL));
 }
 
+int ck_signal_ignored(int number) {
+  struct sigaction now;
+  return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 long ck_raise(int number) { return -(long)pthread_kill(pthread_self(), number); }
 long ck_kill(int process, int number) { return CK_RESULT(kill(process, number)); }

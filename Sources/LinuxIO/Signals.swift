@@ -41,6 +41,10 @@ public struct Signal: RawRepresentable, Hashable, Sendable {
     ck_signals_blocked() & mask([signal]) != 0
   }
 
+  /// Whether whoever started this process has asked that it does not mind this signal, as `nohup`
+  /// does. Blocked and read from a `SignalFD` it would arrive all the same.
+  public var isIgnored: Bool { ck_signal_ignored(rawValue) != 0 }
+
   /// Sends this signal to the calling thread.
   public func raise() throws(SystemError) {
     let number = rawValue

@@ -20,6 +20,8 @@ public struct LoadResult: Sendable {
   /// Over the whole run, warm-up included.
   public var published: UInt64 = 0
   public var delivered: UInt64 = 0
+  /// Of these, before the measurement began.
+  public var warmupDeliveries: UInt64 = 0
   /// Events that the server said it left out.
   public var announcedGaps: UInt64 = 0
   public var verdict = Verdict.exact

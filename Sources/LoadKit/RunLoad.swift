@@ -4,22 +4,26 @@ import LinuxIO
 ///
 /// Two threads do the work: one publishes, and the calling thread subscribes. `observe` is called
 /// on the calling thread between the phases; a server that must be looked at while it is quiet can
-/// be looked at there. Blocks until the run is over: the plan's warm-up and seconds, and whatever
-/// connecting and emptying the pipe take, each bounded by `patienceSeconds` without progress.
+/// be looked at there. `isStopped` is asked often, on the calling thread, with the deliveries so
+/// far; when it says so, the measurement ends there and then, and what was published is waited for
+/// as ever. Blocks until the run is over: the plan's warm-up and seconds, and whatever connecting
+/// and emptying the pipe take, each bounded by `patienceSeconds` without progress.
 public func runLoad(
-  _ plan: LoadPlan, observe: (LoadMoment) -> Void = { _ in }
+  _ plan: LoadPlan, observe: (LoadMoment) -> Void = { _ in },
+  isStopped: (_ delivered: UInt64) -> Bool = { _ in false }
 ) throws(LoadError) -> LoadResult {
   try plan.validate()
   switch plan.peer {
-  case .nats: return try run(NATSDriver.self, plan, observe)
-  case .redis: return try run(RedisDriver.self, plan, observe)
-  case .relay: return try run(RelayDriver.self, plan, observe)
-  case .galleon: return try run(GalleonDriver.self, plan, observe)
+  case .nats: return try run(NATSDriver.self, plan, isStopped, observe)
+  case .redis: return try run(RedisDriver.self, plan, isStopped, observe)
+  case .relay: return try run(RelayDriver.self, plan, isStopped, observe)
+  case .galleon: return try run(GalleonDriver.self, plan, isStopped, observe)
   }
 }
 
 private func run<Driver: WireDriver & ~Copyable>(
-  _ driver: Driver.Type, _ plan: LoadPlan, _ observe: (LoadMoment) -> Void
+  _ driver: Driver.Type, _ plan: LoadPlan, _ isStopped: (UInt64) -> Bool,
+  _ observe: (LoadMoment) -> Void
 ) throws(LoadError) -> LoadResult {
   let progress = try Progress(topics: plan.topics)
   let setupNs = Clock.monotonicNs()
@@ -40,7 +44,7 @@ private func run<Driver: WireDriver & ~Copyable>(
   let thread = try spawn { unsafe publishers.loop.pointee.run(startNs: startNs) }
   let outcome: Result<Void, LoadError>
   do throws(LoadError) {
-    try measure(&subscribers, plan, progress, startNs, &result)
+    try measure(&subscribers, plan, progress, startNs, isStopped, &result)
     outcome = .success(())
   } catch {
     outcome = .failure(error)
@@ -83,13 +87,14 @@ private func spawn(_ body: @escaping @Sendable () -> Void) throws(LoadError) -> 
 /// that was published has arrived.
 private func measure<Driver: WireDriver & ~Copyable>(
   _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress,
-  _ startNs: UInt64, _ result: inout LoadResult
+  _ startNs: UInt64, _ isStopped: (UInt64) -> Bool, _ result: inout LoadResult
 ) throws(LoadError) {
   let measureNs = startNs + UInt64(plan.warmupSeconds * 1e9)
-  let first = try receive(&subscribers, plan, until: measureNs, progress)
+  let first = try receive(&subscribers, plan, until: measureNs, progress, isStopped)
   subscribers.startMeasuring()
+  result.warmupDeliveries = subscribers.delivered
   let endNs = first.timeNs + UInt64(plan.seconds * 1e9)
-  let last = try receive(&subscribers, plan, until: endNs, progress)
+  let last = try receive(&subscribers, plan, until: endNs, progress, isStopped)
   let seconds = Double(last.timeNs - first.timeNs) / 1e9
   result.seconds = seconds
   result.receives = last.receives - first.receives
@@ -114,7 +119,7 @@ private struct Mark {
 /// may take as long as the plan is patient.
 private func receive<Driver: WireDriver & ~Copyable>(
   _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, until deadlineNs: UInt64,
-  _ progress: Progress
+  _ progress: Progress, _ isStopped: (UInt64) -> Bool
 ) throws(LoadError) -> Mark {
   var isInRounds = false
   if case .rounds = plan.pace { isInRounds = true }
@@ -126,7 +131,7 @@ private func receive<Driver: WireDriver & ~Copyable>(
       isInRounds
       ? subscribers.stepNs >= deadlineNs || nowNs >= deadlineNs + patienceNs
       : nowNs >= deadlineNs
-    if isAtEnd || progress.isDone {
+    if isAtEnd || progress.isDone || isStopped(subscribers.delivered) {
       return Mark(
         timeNs: isInRounds && subscribers.stepNs > 0 ? subscribers.stepNs : nowNs,
         delivered: isInRounds ? subscribers.deliveredInSteps : subscribers.delivered,
@@ -185,6 +190,6 @@ private func conclude<Driver: WireDriver & ~Copyable>(
   } else if unfinished > 0 || result.delivered != owed {
     result.verdict = .faulty(
       "\(owed) deliveries were owed and \(result.delivered) came; "
-        + "\(unfinished) subscribers are not at the end")
+        + "\(unfinished) of the subscribers are not at the end")
   }
 }

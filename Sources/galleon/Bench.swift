@@ -1,20 +1,22 @@
 import CommandSupport
 import LinuxIO
 import LoadKit
+import Synchronization
 
 /// `galleon bench`: a front of the load generator.
 enum Bench {
   static func run(_ command: BenchCommand) throws(CommandFailure) -> ExitCode {
     let plan = try plan(command)
+    let interruption = try Interruption()
     let result: LoadResult
     do throws(LoadError) {
-      result = try runLoad(plan)
+      result = try runLoad(plan, isStopped: { _ in interruption.hasCome })
     } catch {
       throw failure(error)
     }
     try Console.write(command.isJSON ? json(plan, result) : text(plan, result))
     if case .faulty = result.verdict { return .failure }
-    return .success
+    return interruption.hasCome ? .interrupted : .success
   }
 
   private static func plan(_ command: BenchCommand) throws(CommandFailure) -> LoadPlan {
@@ -53,6 +55,7 @@ enum Bench {
     case .system(let system) where system.errno == .connectionRefused:
       .unavailable("no broker listens there: \(system.errno)")
     case .connectionClosed: .unavailable(error.sentence)
+    case .refused(let words) where words.hasPrefix("draining"): .unavailable(error.sentence)
     case .system, .unexpectedReply, .refused, .timedOut: .failure(error.sentence)
     }
   }
@@ -119,4 +122,28 @@ enum Bench {
     json.endLine()
     return json.text
   }
+}
+
+/// Ctrl-C ends the measurement, and what was measured is shown; a second one ends the process.
+private final class Interruption: Sendable {
+  private let flag = Atomic<Bool>(false)
+
+  /// To be made before any thread is started.
+  init() throws(CommandFailure) {
+    do throws(SystemError) {
+      let signals = try SignalFD([.interrupt, .terminate])
+      let fd = signals.rawValue
+      _ = try Thread.spawn(name: "signals") { [self] in
+        // The process ends under this thread.
+        while let isReadable = try? Poll.wait(fd, for: .readable, timeoutNs: -1) {
+          guard isReadable, (try? signals.next()) != nil else { continue }
+          if flag.exchange(true, ordering: .relaxed) { exit(.interrupted) }
+        }
+      }
+    } catch {
+      throw .inputOutput("signals", error)
+    }
+  }
+
+  var hasCome: Bool { flag.load(ordering: .relaxed) }
 }

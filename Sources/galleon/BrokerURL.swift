@@ -19,6 +19,14 @@ struct BrokerURL {
   private static let tcp = "galleon://"
   private static let unix = "galleon+unix://"
 
+  /// What stands behind the scheme.
+  var place: String {
+    for scheme in [Self.unix, Self.tcp] where text.hasPrefix(scheme) {
+      return String(text.dropFirst(scheme.count))
+    }
+    return text
+  }
+
   /// Every address it stands for, at least one. A host's name asks the resolver.
   func addresses() throws(CommandFailure) -> [SocketAddress] {
     let place: String

@@ -27,7 +27,8 @@ enum ClientSupport {
   static func failure(_ error: GalleonError, _ url: BrokerURL) -> CommandFailure {
     switch error {
     case .invalidAddress(let text): .usage(text)
-    case .cannotConnect(let text): .unavailable("no broker at \(url.text): \(text)")
+    case .cannotConnect(let text):
+      .unavailable("no broker at \(url.text): \(text.withoutPrefix(url.place + ": "))")
     case .connectionLost, .timeout: .unavailable("\(url.text): \(error)")
     case .closed(let reason, _) where goneReasons.contains(reason.name):
       .unavailable("\(url.text): \(error)")
@@ -40,6 +41,13 @@ enum ClientSupport {
     "clientClosed", "disconnected", "connectionReset", "draining", "handshakeTimeout",
     "heartbeatTimeout", "tooManyConnections",
   ]
+}
+
+extension String {
+  /// The address that was tried is said only where the URL does not say it already.
+  fileprivate func withoutPrefix(_ prefix: String) -> Substring {
+    hasPrefix(prefix) ? dropFirst(prefix.count) : self[...]
+  }
 }
 
 /// Says on standard error that a connection broke and that it is back, and not how often it was

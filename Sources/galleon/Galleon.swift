@@ -6,6 +6,7 @@ import LinuxIO
 /// idle in little memory, without a pool of threads for tasks that it does not have.
 @main struct Galleon {
   static func main() {
+    holdStandardDescriptors()
     // A closed pipe is then an error of a write, which ends the command quietly.
     Signal.ignoreBrokenPipe()
     do throws(CommandFailure) {
@@ -16,15 +17,24 @@ import LinuxIO
     }
   }
 
+  /// Whoever starts us with a closed descriptor 0, 1 or 2 would else have what we say written into
+  /// the first file or socket that we open.
+  private static func holdStandardDescriptors() {
+    while let file = try? Files.open("/dev/null", [.read, .write]) {
+      if file.rawValue > Stream.standardError { return }
+      _ = file.release()
+    }
+  }
+
   private static func run(_ arguments: [String]) throws(CommandFailure) -> ExitCode {
     guard let name = arguments.first else {
       throw .usage("name a command; galleon --help lists them")
     }
     switch name {
-    case "--help":
+    case "--help", "-h":
       try Console.write(Overview.text)
       return .success
-    case "--version":
+    case "--version", "version":
       try Console.write(brokerName + "\n")
       return .success
     case "help":
@@ -33,8 +43,11 @@ import LinuxIO
     default: break
     }
     guard let spec = Overview.commands.first(where: { $0.name == name }) else {
-      let nearest = Suggestion.nearest(to: name, in: Overview.commands.map(\.name))
-      throw .usage("there is no command \"\(name)\"; the nearest is \(nearest)")
+      let names = Overview.commands.map(\.name)
+      let hint =
+        Suggestion.likely(name, in: names).map { "the nearest is \($0)" }
+        ?? "\(SharedOptions.program) --help lists them"
+      throw .usage("there is no command \"\(name)\"; \(hint)")
     }
     let parsed = try checked { () throws(UsageError) in
       try ParsedArguments(Array(arguments.dropFirst()), of: spec)

@@ -32,6 +32,8 @@ enum Serve {
     var configuration = Configuration()
     configuration.listen = try addresses(parsed)
     configuration.unixPath = parsed.text("unix")
+    if configuration.unixPath == "" { throw UsageError("--unix needs the path of a socket") }
+    if parsed.text("counters") == "" { throw UsageError("--counters needs a path, or none") }
     if let shards = try parsed.count("shards", in: Bound.shards) {
       configuration.shards = Int(shards)
     }

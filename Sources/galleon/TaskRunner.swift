@@ -37,7 +37,10 @@ struct TaskRunner {
   /// Ends the work when it is woken.
   var stop: Notifier?
 
-  private static let signals: [Signal] = [.interrupt, .terminate, .hangup]
+  /// A hangup is none of our business where `nohup` has said so.
+  private static var signals: [Signal] {
+    [.interrupt, .terminate] + (Signal.hangup.isIgnored ? [] : [.hangup])
+  }
 
   /// To be called before any thread is started: threads inherit that these signals are read here
   /// and not delivered to them.

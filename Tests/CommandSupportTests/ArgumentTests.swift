@@ -70,7 +70,7 @@ struct ArgumentTests {
   }
 
   @Test func tooManyPositionals() {
-    #expect(sentence("a", "b") == "serve takes TOPIC only: \"b\" is too much")
+    #expect(sentence("a", "b") == "serve takes one TOPIC: \"b\" is too much")
   }
 
   @Test func helpWinsOverMistakes() throws {
@@ -122,6 +122,16 @@ struct ArgumentTests {
     #expect(text.hasPrefix("usage: galleon serve TOPIC [FLAGS]\n"))
     #expect(text.contains("  galleon serve\n"))
     #expect(text.contains("May be repeated."))
-    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 96 })
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
+  @Test func onlyALikelyCommandIsSuggested() {
+    let names = ["serve", "pub", "tail", "stats", "bench"]
+    #expect(Suggestion.likely("serv", in: names) == "serve")
+    #expect(Suggestion.likely("tial", in: names) == "tail")
+    #expect(Suggestion.likely("benhc", in: names) == "bench")
+    for strange in ["nope", "subscribe", "-x"] {
+      #expect(Suggestion.likely(strange, in: names) == nil)
+    }
   }
 }

@@ -33,7 +33,7 @@ struct CommandTests {
       #expect(text.contains("galleon \(spec.name)"))
       #expect(!spec.examples.isEmpty)
       #expect(Overview.text.contains("  \(spec.name) "))
-      #expect(text.split(separator: "\n").allSatisfy { $0.count <= 96 })
+      #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
     }
   }
 

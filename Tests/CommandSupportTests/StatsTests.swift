@@ -215,10 +215,12 @@ struct StatsTests {
 
   @Test func theHealthOfABroker() throws {
     let broker = FakeBroker()
-    let gone = StatsReading.Source.file(path: "p", isAlive: false)
-    let alive = StatsReading.Source.file(path: "p", isAlive: true)
+    let gone = StatsReading.Source.file(path: "p", process: .gone)
+    let alive = StatsReading.Source.file(path: "p", process: .runs)
     #expect(try broker.reading(at: 1, source: gone).health == .died)
     #expect(try broker.reading(at: 1, source: alive).health == .serving)
+    let stopped = try broker.reading(at: 1, source: .file(path: "p", process: .isStopped))
+    #expect(stopped.health == .stopped && stopped.warning?.contains("is stopped") == true)
     broker.region.shard(1).set(.turnStartedNs, 1_050_000_000_000)
     let hanging = try broker.reading(at: 1, source: alive)
     #expect(hanging.health == .hangs(shard: 1, forNs: 11_000_000_000))

@@ -164,7 +164,7 @@ private func delivered(_ publishes: [UInt8], from sequence: UInt64) throws -> [U
       Close(reason: .draining, retryable: true, retryAfterMs: 1, spreadMs: 1, text: "later")
         .encode(into: &$0)
     }
-    #expect(throws: LoadError.refused("4: later")) {
+    #expect(throws: LoadError.refused("draining: later")) {
       _ = try feed(&driver, &session, welcome + close, piece: 99, &tally)
     }
   }

@@ -212,6 +212,7 @@ long ck_signalfd(uint64_t signals);
 /// The signal's number; the sender's process in `sender`.
 long ck_signalfd_read(int fd, int32_t *sender);
 long ck_ignore_signal(int signal);
+int ck_signal_ignored(int signal);
 /// Sends to the calling thread.
 long ck_raise(int signal);
 long ck_kill(int process, int signal);

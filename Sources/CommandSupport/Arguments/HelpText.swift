@@ -1,6 +1,7 @@
 /// The text of `--help`.
 public enum HelpText {
-  static let width = 96
+  /// A terminal of 80 columns.
+  static let width = 80
 
   /// Help of one command.
   public static func command(_ spec: CommandSpec, program: String) -> String {

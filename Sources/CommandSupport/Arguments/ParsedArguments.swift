@@ -69,7 +69,9 @@ public struct ParsedArguments: Sendable {
       throw UsageError(
         spec.positional.isEmpty
           ? "\(spec.name) takes flags only: \"\(first)\" is none"
-          : "\(spec.name) takes \(spec.positional) only: \"\(first)\" is too much")
+          : spec.positionalRange.upperBound == 1
+            ? "\(spec.name) takes one \(spec.positional): \"\(first)\" is too much"
+            : "\(spec.name) takes at most \(spec.positionalRange.upperBound) of \(spec.positional)")
     }
     if positionals.count < spec.positionalRange.lowerBound {
       throw UsageError("\(spec.name) needs \(spec.positional)")

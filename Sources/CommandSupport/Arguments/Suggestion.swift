@@ -10,6 +10,14 @@ public enum Suggestion {
     return candidates.min { distance(typed, $0) < distance(typed, $1) }!
   }
 
+  /// The nearest candidate if somebody may have meant it: one that begins with what was typed, or
+  /// that takes no more than two slips of the hand.
+  public static func likely(_ typed: String, in candidates: [String]) -> String? {
+    let nearest = nearest(to: typed, in: candidates)
+    let slips = min(2, typed.count / 2)
+    return nearest.hasPrefix(typed) || distance(typed, nearest) <= slips ? nearest : nil
+  }
+
   /// Fewest insertions, deletions, replacements and swaps of neighbours between two texts.
   static func distance(_ left: String, _ right: String) -> Int {
     let left = Array(left.unicodeScalars.prefix(64))

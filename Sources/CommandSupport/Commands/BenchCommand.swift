@@ -27,6 +27,8 @@ public struct BenchCommand: Sendable, Equatable {
       "Flat out, a bounded number of events is in flight, so the figure is that of the slowest "
         + "subscriber. Latency is measured well with --rate only: it counts from the time an "
         + "event was due.",
+      "Ctrl-C ends the measurement: what was measured so far is checked and shown, and the exit "
+        + "code is 130.",
       "The generator takes processor time too. Compare figures of one machine, in one sitting.",
     ],
     options: [

@@ -1,3 +1,5 @@
+import WireFormat
+
 /// What `galleon pub` is told.
 public struct PubCommand: Sendable, Equatable {
   public enum Compression: Sendable, Equatable { case none, lz4, zstd }
@@ -31,9 +33,10 @@ public struct PubCommand: Sendable, Equatable {
     name: "pub", summary: "Publishes lines of standard input.", positional: "TOPIC",
     positionalRange: 1...1,
     about: [
-      "Publishes each line of standard input as one event, without the line's end. Files of any "
-        + "size pass through in bounded memory. At the end it says how many events it published "
-        + "and, with --ack, how many of them the broker has in its order.",
+      "Publishes each line of standard input as one event, without the line's end; an empty line "
+        + "is an empty event. Files of any size pass through in bounded memory. At the end it "
+        + "says how many events it published and, with --ack, how many of them the broker has in "
+        + "its order.",
       "Interrupted by Ctrl-C, it says what it had published so far and exits with 130.",
     ],
     options: [
@@ -70,7 +73,9 @@ public struct PubCommand: Sendable, Equatable {
       throw UsageError("give --key or --key-separator, not both")
     }
     if keySeparator == "" { throw UsageError("--key-separator needs at least one character") }
-    if key == "" { throw UsageError("--key needs at least one character") }
+    if let key, !(1...WireLimits.keyBytesMax).contains(key.utf8.count) {
+      throw UsageError("--key has 1 to \(WireLimits.keyBytesMax) bytes")
+    }
     for text in parsed.all("header") {
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count == 2, !parts[0].isEmpty else {
@@ -78,6 +83,7 @@ public struct PubCommand: Sendable, Equatable {
       }
       headers.append(Header(name: String(parts[0]), value: String(parts[1])))
     }
+    try checkHeaders()
     waitsForAcknowledgement = parsed.has("ack")
     // The protocol has milliseconds in 32 bits.
     timeToLiveNs = try parsed.durationNs(
@@ -88,5 +94,15 @@ public struct PubCommand: Sendable, Equatable {
     isJSON = parsed.has("json")
     isQuiet = parsed.has("quiet")
     if let given = try parsed.durationNs("reconnect") { reconnectNs = given }
+  }
+
+  private func checkHeaders() throws(UsageError) {
+    var all = EventHeaders()
+    for header in headers where !all.append(name: header.name, value: header.value) {
+      throw UsageError(
+        "--header: an event has at most \(WireLimits.headersMax) of them; a name has 1 to "
+          + "\(WireLimits.headerNameBytesMax) bytes and no control characters, a value at most "
+          + "\(UInt16.max) bytes")
+    }
   }
 }

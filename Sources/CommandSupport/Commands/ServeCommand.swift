@@ -6,9 +6,9 @@ public enum ServeCommand {
     about: [
       "Runs a broker until it is told to end. It prints one line for each address when it accepts "
         + "connections: \"listening tcp 127.0.0.1:4747\" or \"listening unix PATH\".",
-      "SIGTERM or SIGINT drains it: it accepts nothing new, delivers what is due until the drain "
-        + "timeout, tells its sessions when to come back, and exits with 0. A second signal ends "
-        + "it at once.",
+      "SIGTERM or SIGINT, or the end of its terminal, drains it: it accepts nothing new, delivers "
+        + "what is due until the drain timeout, tells its sessions when to come back, and exits "
+        + "with 0. A second signal ends it at once.",
       "Every limit is fixed at the start. At a limit, the peer that runs into it is refused or "
         + "loses credit; the broker's memory does not grow.",
     ],

@@ -27,7 +27,8 @@ public struct StatsCommand: Sendable, Equatable {
         + "of the ceiling; and sessions ended by reason. Rates are taken between two readings.",
       "The counters come over the protocol, or with --pid or --counters from the broker's file on "
         + "the same machine, which also tells of a broker that hangs or has died. Without any of "
-        + "them, and where no broker answers, the only such file there is is read.",
+        + "them, and where no broker answers, the file of the one that lives is read, or of the "
+        + "last one that died.",
       "Reading costs the broker next to nothing, and nothing at all from its file.",
     ],
     options: [

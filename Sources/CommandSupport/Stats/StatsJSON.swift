@@ -9,9 +9,9 @@ extension StatsReport {
     json.object { json in
       json.field("time", RFC3339.text(ns: now.realtimeNs))
       switch now.source {
-      case .file(let path, let isAlive):
+      case .file(let path, let process):
         json.field("source", path)
-        json.field("processAlive", isAlive)
+        json.field("processAlive", process != .gone)
       case .network(let url):
         json.field("source", url)
         json.field("processAlive", true)

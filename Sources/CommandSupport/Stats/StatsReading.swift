@@ -5,9 +5,16 @@ import WireFormat
 public struct StatsReading: Sendable {
   /// Where the bytes came from.
   public enum Source: Sendable, Equatable {
-    /// A mapped file; whether its broker's process is still there.
-    case file(path: String, isAlive: Bool)
+    /// A mapped file, and how its broker's process is.
+    case file(path: String, process: Process)
     case network(url: String)
+  }
+
+  public enum Process: Sendable, Equatable {
+    case runs
+    /// By a signal or a debugger.
+    case isStopped
+    case gone
   }
 
   public let snapshot: CountersSnapshot
@@ -35,6 +42,8 @@ public struct StatsReading: Sendable {
     case ended
     /// Its process is gone and it did not end in order; these are its last counters.
     case died
+    /// Its process is stopped, by a signal or a debugger.
+    case stopped
     /// A shard's turn has lasted this long.
     case hangs(shard: Int, forNs: UInt64)
 
@@ -45,6 +54,7 @@ public struct StatsReading: Sendable {
       case .draining: "draining"
       case .ended: "ended"
       case .died: "died"
+      case .stopped: "stopped"
       case .hangs: "hangs"
       }
     }
@@ -56,7 +66,10 @@ public struct StatsReading: Sendable {
 
   public var health: Health {
     let isOver = snapshot.broker.state == .retired
-    if case .file(_, isAlive: false) = source { return isOver ? .ended : .died }
+    if case .file(_, let process) = source {
+      if process == .gone { return isOver ? .ended : .died }
+      if process == .isStopped { return .stopped }
+    }
     for shard in snapshot.shards {
       let started = shard[.turnStartedNs]
       if started != 0, realtimeNs > started, realtimeNs - started > Self.hangNs {
@@ -78,6 +91,8 @@ public struct StatsReading: Sendable {
       "The broker (process \(snapshot.header.processID)) has died. These are its last counters."
     case .ended:
       "The broker (process \(snapshot.header.processID)) has ended. These are its last counters."
+    case .stopped:
+      "The broker (process \(snapshot.header.processID)) is stopped, by a signal or a debugger."
     case .hangs(let shard, let forNs):
       "The broker hangs: the present turn of shard \(shard) has lasted "
         + "\(HumanNumber.duration(forNs))."

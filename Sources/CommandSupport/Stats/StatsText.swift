@@ -57,21 +57,44 @@ extension StatsReport {
     let used = memoryUsedBytes
     let ceiling = broker[.memoryCeilingBytes]
     let share = ceiling > 0 ? " (\(used &* 100 / ceiling) %)" : ""
-    lines += [
-      "memory   \(HumanNumber.size(used)) of \(HumanNumber.size(ceiling))\(share)   "
-        + "topics \(HumanNumber.plain(topicsInUse))   "
-        + "connections \(HumanNumber.plain(total(.connections)))   "
-        + "publishers \(HumanNumber.plain(total(.publishers)))   "
-        + "subscriptions \(HumanNumber.plain(total(.subscriptions)))",
+    let rest = [
+      "memory   \(HumanNumber.size(used)) of \(HumanNumber.size(ceiling))\(share)",
+      "open     \(Self.counted(topicsInUse, "topic"))   "
+        + "\(Self.counted(total(.connections), "connection"))   "
+        + "\(Self.counted(total(.publishers), "publisher"))   "
+        + "\(Self.counted(total(.subscriptions), "subscription"))",
       "in       " + flow(.eventsIn, .bytesIn),
       "out      " + flow(.eventsOut, .bytesOut)
         + "   lost \(HumanNumber.short(total(.droppedEvents)))",
     ]
     let recent = recentLatency.flatMap { $0.count > 0 ? $0 : nil }
-    lines.append(
+    let latency =
       "latency  " + Self.latency(recent ?? snapshot.latency)
-        + (recent == nil && snapshot.latency.count > 0 ? "   since the start" : ""))
+        + (recent == nil && snapshot.latency.count > 0 ? "   since the start" : "")
+    // What does not fit goes on below: of these numbers none is less than the others.
     return lines.map { String($0.prefix(width)) }
+      + (rest + [latency]).flatMap { Self.wrapped($0, width: width) }
+  }
+
+  private static func counted(_ count: UInt64, _ what: String) -> String {
+    "\(HumanNumber.plain(count)) \(what)\(count == 1 ? "" : "s")"
+  }
+
+  /// Breaks a line where three spaces are, which stand between its parts.
+  static func wrapped(_ line: String, width: Int) -> [String] {
+    let indent = String(repeating: " ", count: 9)
+    var lines: [String] = []
+    var current = String(line.prefix(indent.count))
+    var isFresh = true
+    for part in line.dropFirst(indent.count).split(separator: "   ") {
+      if !isFresh && current.count + 3 + part.count > width {
+        lines.append(current)
+        (current, isFresh) = (indent, true)
+      }
+      current += (isFresh ? "" : "   ") + part
+      isFresh = false
+    }
+    return (lines + [current]).map { String($0.prefix(width)) }
   }
 
   private func flow(_ events: ShardRow.Word, _ bytes: ShardRow.Word) -> String {

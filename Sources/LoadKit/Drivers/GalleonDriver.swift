@@ -168,13 +168,17 @@ struct GalleonDriver: WireDriver, ~Copyable {
       session.nextSequence = gap.last &+ 1
     case .close:
       let close = try Close(reader: &reader)
-      return "\(close.reasonRaw): \(close.text)"
+      return words(close.reason.map { "\($0)" } ?? "\(close.reasonRaw)", close.text)
     case .error:
       let refusal = try ErrorFrame(reader: &reader)
-      return "\(refusal.codeRaw): \(refusal.text)"
+      return words(refusal.code.map { "\($0)" } ?? "\(refusal.codeRaw)", refusal.text)
     default: break
     }
     return nil
+  }
+
+  private func words(_ name: String, _ text: String) -> String {
+    text.isEmpty ? name : "\(name): \(text)"
   }
 
   static func gapWords(_ cause: UInt8) -> String {

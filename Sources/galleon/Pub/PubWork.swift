@@ -17,10 +17,10 @@ struct PubWork: Sendable {
       do throws(GalleonError) {
         let publisher = try await client.publisher(for: command.topic, options: options)
         progress.begin(publisher)
-        let failure = await publishAll(publisher)
+        // The first failure is the cause: what flushing says comes of it.
+        if let failure = await publishAll(publisher) { progress.fail(failure) }
         // What was taken before a line that cannot be published is published all the same.
         try await publisher.flush()
-        if let failure { progress.fail(failure) }
       } catch {
         progress.fail(ClientSupport.failure(error, url))
       }
@@ -56,7 +56,7 @@ struct PubWork: Sendable {
     // A line that is longer than any batch may be cannot be an event.
     var splitter = LineSplitter(
       lineBytesMax: WireLimits.batchBytesCeiling + WireLimits.keyBytesMax)
-    var writer = LineWriter(command: command, publisher: publisher, headers: headers)
+    var writer = LineWriter(command: command, url: url, publisher: publisher, headers: headers)
     do throws(CommandFailure) {
       while let chunk = try nextChunk() {
         splitter.append(chunk[...])
@@ -97,6 +97,7 @@ struct PubWork: Sendable {
 
 /// Makes events of lines.
 private struct LineWriter {
+  private let url: BrokerURL
   private let publisher: Publisher
   private let headers: Headers?
   private let key: [UInt8]?
@@ -105,7 +106,8 @@ private struct LineWriter {
   private var events: UInt64 = 0
   private var bytes: UInt64 = 0
 
-  init(command: PubCommand, publisher: Publisher, headers: Headers?) {
+  init(command: PubCommand, url: BrokerURL, publisher: Publisher, headers: Headers?) {
+    self.url = url
     self.publisher = publisher
     self.headers = headers
     key = command.key.map { Array($0.utf8) }
@@ -141,7 +143,7 @@ private struct LineWriter {
     } catch {
       switch error {
       case .invalidEvent, .eventTooLarge: throw failure("cannot be an event: \(error)")
-      default: throw CommandFailure.failure("\(error)")
+      default: throw ClientSupport.failure(error, url)
       }
     }
     events += 1

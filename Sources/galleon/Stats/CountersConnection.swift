@@ -48,7 +48,7 @@ final class CountersConnection {
     do throws(SystemError) {
       socket = try Socket.connect(toFirstOf: addresses, timeoutNs: Self.answerTimeoutNs)
     } catch {
-      throw CountersProblem("\(error.errno)")
+      throw CountersProblem("no broker listens there: \(error.errno)")
     }
     try send { writer in
       Hello(

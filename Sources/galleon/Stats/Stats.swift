@@ -30,7 +30,14 @@ enum Stats {
       return try source.read()
     } catch {
       let failure = CommandFailure.unavailable("\(source.name): \(error.sentence)")
-      guard source.fallBackToFile() else { throw failure }
+      switch source.fallBackToFile() {
+      case .taken: break
+      case .none: throw failure
+      case .ambiguous(let ids):
+        throw .unavailable(
+          "\(failure.sentence ?? ""); several brokers live here: choose one with --pid "
+            + ids.map { "\($0)" }.joined(separator: ", "))
+      }
       Console.error("galleon: \(failure.sentence ?? ""); reading \(source.name) instead")
       return try reading(&source)
     }

@@ -48,14 +48,45 @@ struct StatsSource {
     }
   }
 
-  /// Where no broker was named and none answers: the only file of counters of this machine, so that
-  /// a broker that hangs or has died is found without being asked for.
-  mutating func fallBackToFile() -> Bool {
-    guard case .network(let url, _, _) = place, !url.isChosen else { return false }
-    let names = ((try? Files.list(Self.directory)) ?? []).filter { $0.hasSuffix(Self.suffix) }
-    guard names.count == 1 else { return false }
-    place = .file(path: Self.directory + "/" + names[0])
-    return true
+  /// What to do where no broker was named and none answers.
+  enum FallBack {
+    /// This is read from a file now.
+    case taken
+    /// There are several that live: their process ids.
+    case ambiguous([Int32])
+    case none
+  }
+
+  /// Looks for a file of counters of this user, so that a broker that hangs or has died is found
+  /// without being asked for: that of the only one that lives, or of the last one that died.
+  mutating func fallBackToFile() -> FallBack {
+    guard case .network(let url, _, _) = place, !url.isChosen else { return .none }
+    var living: [Int32] = []
+    var newest: (path: String, modifiedNs: Int64)?
+    for name in (try? Files.list(Self.directory)) ?? [] where name.hasSuffix(Self.suffix) {
+      let path = Self.directory + "/" + name
+      guard let id = Int32(name.dropLast(Self.suffix.count)),
+        let found = try? Files.information(path)
+      else { continue }
+      if System.isAlive(processID: id) { living.append(id) }
+      if newest == nil || found.modifiedNs > newest!.modifiedNs {
+        newest = (path, found.modifiedNs)
+      }
+    }
+    if living.count > 1 { return .ambiguous(living.sorted()) }
+    guard let path = living.first.map({ Self.directory + "/\($0)" + Self.suffix }) ?? newest?.path
+    else { return .none }
+    place = .file(path: path)
+    return .taken
+  }
+
+  private static func process(_ id: Int32) -> StatsReading.Process {
+    guard id > 0, System.isAlive(processID: id) else { return .gone }
+    // "1234 (name) T ...": the name may have anything in it, also brackets.
+    guard let status = try? Files.contents("/proc/\(id)/stat", limitBytes: 4096),
+      let end = status.lastIndex(of: UInt8(ascii: ")")), end + 2 < status.count
+    else { return .runs }
+    return [UInt8(ascii: "T"), UInt8(ascii: "t")].contains(status[end + 2]) ? .isStopped : .runs
   }
 
   private static func reading(_ snapshot: CountersSnapshot, _ url: BrokerURL) -> StatsReading {
@@ -83,7 +114,7 @@ struct StatsSource {
     let pid = Int32(bitPattern: snapshot.header.processID)
     return StatsReading(
       snapshot: snapshot,
-      source: .file(path: path, isAlive: pid > 0 && System.isAlive(processID: pid)),
+      source: .file(path: path, process: process(pid)),
       takenNs: Clock.monotonicNs(), realtimeNs: Clock.realtimeNs())
   }
 

@@ -15,7 +15,8 @@ struct Wakeups: ~Copyable {
   private let epoll: Epoll
 
   init() throws(SystemError) {
-    let signals = try SignalFD([.interrupt, .terminate, .hangup, .windowChanged])
+    let signals = try SignalFD(
+      [.interrupt, .terminate, .windowChanged] + (Signal.hangup.isIgnored ? [] : [.hangup]))
     let epoll = try Epoll()
     try epoll.add(signals.rawValue, .readable, userWord: Self.signalWord)
     self.signals = signals

@@ -62,7 +62,8 @@ struct EndingTests {
     #expect(try pub.wait() == .exited(130))
   }
 
-  @Test(arguments: [Signal.terminate, .interrupt]) func aBrokerDrains(signal: Signal) throws {
+  @Test(arguments: [Signal.terminate, .interrupt, .hangup])
+  func aBrokerDrains(signal: Signal) throws {
     let broker = try BrokerProgram()
     let tail = try broker.startTail("t", ["--reconnect", "0"])
     try broker.running.send(signal)
@@ -71,6 +72,56 @@ struct EndingTests {
     #expect(tail.errorText.contains("draining"), "\(tail.errorText)")
     // An orderly end leaves no counters behind.
     #expect((try? Files.information(broker.countersPath)) == nil)
+  }
+
+  /// As `nohup` asks for; the next signal ends it, and says how many there were.
+  @Test func anIgnoredHangupEndsNothing() throws {
+    let broker = try BrokerProgram()
+    let tail = try Program.Running(
+      ["tail", "t", "--from", "earliest", "--raw", "--url", broker.url], shell: "trap '' HUP")
+    try broker.publish("t", "one")
+    #expect(try tail.line() == "one")
+    try tail.send(.hangup)
+    try broker.publish("t", "two")
+    #expect(try tail.line() == "two")
+    try tail.send(.interrupt)
+    #expect(try tail.wait() == .exited(0))
+    #expect(tail.errorText == "2 events\n")
+  }
+
+  @Test func pubSaysThatTheBrokerWentAway() throws {
+    let broker = try BrokerProgram()
+    let pub = try broker.start(["pub", "t", "--ack", "--json", "--reconnect", "0"], input: .pipe)
+    try pub.write("one\n")
+    let deadlineNs = Clock.monotonicNs() + UInt64(patienceNs)
+    while try (broker.stats()["topics"] as? [[String: Any]])?.first?["eventsIn"] as? Int != 1 {
+      try #require(Clock.monotonicNs() < deadlineNs)
+    }
+    try broker.running.send(.kill)
+    _ = try broker.running.wait()
+    // Whether it notices by itself or with the next line, it is the same.
+    try? pub.write("two\n")
+    pub.closeInput()
+    let counts = try pub.object()
+    let acknowledged = try #require(counts["acknowledged"] as? Int)
+    let lost = try #require(counts["lost"] as? Int)
+    #expect(counts["published"] as? Int == acknowledged + lost)
+    #expect(try pub.wait() == .exited(69), "\(pub.errorText)")
+    #expect(pub.errorText.contains(broker.url), "\(pub.errorText)")
+  }
+
+  @Test func anInterruptedBenchShowsWhatItMeasured() throws {
+    let broker = try BrokerProgram()
+    let bench = try broker.start(["bench", "--duration", "1m", "--rate", "1k", "--json"])
+    let deadlineNs = Clock.monotonicNs() + UInt64(patienceNs)
+    while try (broker.stats()["topics"] as? [[String: Any]])?.isEmpty != false {
+      try #require(Clock.monotonicNs() < deadlineNs)
+    }
+    try bench.send(.interrupt)
+    let object = try bench.object()
+    #expect(object["verdict"] as? String == "exact")
+    #expect(object["published"] as? Int == object["delivered"] as? Int)
+    #expect(try bench.wait() == .exited(130))
   }
 
   @Test func tailComesBackToARestartedBroker() throws {

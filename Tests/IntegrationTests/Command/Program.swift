@@ -61,10 +61,12 @@ enum Program {
     private let scratch: Scratch
     let processID: Int32
 
-    /// - Parameter terminal: where its output goes, instead of a pipe to us.
+    /// - Parameters:
+    ///   - terminal: where its output goes, instead of a pipe to us.
+    ///   - shell: what a shell does first, such as `ulimit -n 20`; then it becomes the program.
     init(
       _ arguments: [String], input: ChildProcess.Connection = .null, terminal: Int32? = nil,
-      environment: [String] = []
+      environment: [String] = [], shell: String? = nil
     ) throws {
       scratch = try Scratch()
       let errors = try Files.open(scratch.path + "/error", [.write, .create])
@@ -72,7 +74,9 @@ enum Program {
       defer { Socket.close(pipe.writing) }
       outputFD = pipe.reading
       child = try ChildProcess.spawn(
-        Program.path, arguments, environment: environment + ["PATH=/usr/bin:/bin"], input: input,
+        shell == nil ? Program.path : "/bin/sh",
+        (shell.map { ["-c", $0 + "; exec \"$0\" \"$@\"", Program.path] } ?? []) + arguments,
+        environment: environment + ["PATH=/usr/bin:/bin"], input: input,
         output: .descriptor(terminal ?? pipe.writing), error: .descriptor(errors.rawValue))
       lines = LineReader(pipe.reading)
       processID = child.processID

@@ -84,7 +84,9 @@ struct StatsTests {
     let finished = try broker.run(["stats"])
     #expect(finished.status == .exited(69))
     #expect(finished.error.contains("does not answer"), "\(finished.error)")
-    #expect(try broker.run(["stats", "--counters", broker.countersPath]).status == .exited(0))
+    let stopped = try broker.run(["stats", "--counters", broker.countersPath])
+    #expect(stopped.status == .exited(0))
+    #expect(stopped.output.contains("is stopped, by a signal"), "\(stopped.output)")
     try broker.running.send(.proceed)
   }
 
@@ -122,12 +124,17 @@ struct StatsTests {
     // The other screen, without a cursor.
     try screen.wait(for: "\u{1B}[?1049h\u{1B}[?25l")
     try screen.wait(for: "serving")
-    // A new size is drawn at once, and never wider.
+    // A new size is drawn at once, and never wider. What was drawn before may still be on its way.
     try terminal.resize(columns: 30, rows: 5)
-    try screen.wait(for: "\u{1B}[H")
-    let frame = try screen.wait(for: "\u{1B}[J")
-    let lines = frame.replacing("\u{1B}[K", with: "").split(separator: "\r\n")
-    #expect(lines.allSatisfy { $0.count <= 80 })
+    while true {
+      try screen.wait(for: "\u{1B}[H")
+      let frame = try screen.wait(for: "\u{1B}[J")
+      let lines = frame.replacing("\u{1B}[K", with: "")
+        // A terminal makes \r\n of \n, whatever stands before it.
+        .split(whereSeparator: \.isNewline)
+      #expect(lines.allSatisfy { $0.count <= 80 } && lines.count <= 24, "\(frame)")
+      if lines.count <= 5 && lines.allSatisfy({ $0.count <= 30 }) { break }
+    }
     try Stream.writeAll(terminal.screen.rawValue, "q")
     try screen.wait(for: "\u{1B}[?25h\u{1B}[?1049l")
     #expect(try watch.wait() == .exited(0))
@@ -150,6 +157,8 @@ struct StatsTests {
 private struct Screen {
   private let fd: Int32
   private var seen = ""
+  /// The beginning of a character whose end has not come yet.
+  private var cut: [UInt8] = []
 
   init(_ fd: Int32) { self.fd = fd }
 
@@ -166,7 +175,21 @@ private struct Screen {
       var chunk = [UInt8](repeating: 0, count: 4096)
       let result = try unsafe chunk.withUnsafeMutableBytes { try unsafe Stream.read(fd, $0) }
       guard case .processed(let count) = result else { continue }
-      seen += String(decoding: chunk[..<count], as: UTF8.self)
+      let bytes = cut + chunk[..<count]
+      let whole = bytes.count - Self.unfinished(bytes)
+      seen += String(decoding: bytes[..<whole], as: UTF8.self)
+      cut = Array(bytes[whole...])
     }
+  }
+
+  /// How many bytes at the end are a character that goes on.
+  private static func unfinished(_ bytes: [UInt8]) -> Int {
+    for back in 1...3 where back <= bytes.count {
+      let byte = bytes[bytes.count - back]
+      if byte & 0xC0 == 0x80 { continue }
+      let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1
+      return length > back ? back : 0
+    }
+    return 0
   }
 }

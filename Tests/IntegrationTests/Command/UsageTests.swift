@@ -18,13 +18,21 @@ struct UsageTests {
     let finished = try Program.run(["--help"])
     #expect(finished.status == .exited(0))
     for command in Self.commands { #expect(finished.output.contains("  \(command) ")) }
+    #expect(try Program.run(["-h"]).output == finished.output)
     #expect(try Program.run(["--version"]).output.hasPrefix("galleon "))
+    #expect(try Program.run(["version"]).output.hasPrefix("galleon "))
   }
 
   @Test(arguments: [
     (["serve", "--memroy", "1"], "galleon: there is no flag --memroy; the nearest is --memory\n"),
     (["tail", ">", "--form=earliest"], "the nearest is --from"),
     (["serv"], "galleon: there is no command \"serv\"; the nearest is serve\n"),
+    (["nope"], "galleon: there is no command \"nope\"; galleon --help lists them\n"),
+    (["pub", "t", "u"], "pub takes one TOPIC: \"u\" is too much"),
+    (["tail"] + (0..<65).map { "t\($0)" }, "tail takes at most 64 of PATTERN..."),
+    (["pub", "t", "--header", "a\u{7}=1"], "--header: an event has at most 64 of them"),
+    (["pub", "t", "--key", String(repeating: "k", count: 1025)], "--key has 1 to 1024 bytes"),
+    (["serve", "--unix", ""], "--unix needs the path of a socket"),
     ([], "galleon: name a command; galleon --help lists them\n"),
     (["pub"], "galleon: pub needs TOPIC\n"),
     (["pub", "t", "--url", "nats://x"], "write galleon://host:port"),
