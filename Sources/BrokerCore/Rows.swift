@@ -223,6 +223,7 @@ struct TopicEntry: BitwiseCopyable {
   var isReclaimBlocked = false
   /// Its only page is being given up; the topic takes no events until all shards have left it.
   var isVacating = false
+  var vacatedNs: UInt64 = 0
   var ringBytes = 0
   var firstSequence: UInt64 = 1
   var nextSequence: UInt64 = 1

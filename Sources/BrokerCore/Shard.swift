@@ -167,7 +167,19 @@ public final class Shard {
           settings: TopicSettings())))
   }
 
-  deinit { topics[0].shared.deallocate() }
+  /// Sessions may be there still; what rows hold of the pools goes back, so that the pools free it.
+  deinit {
+    for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
+      inputPool.give(&connections[slot].input)
+      outputPool.give(&connections[slot].control)
+      outputPool.give(&connections[slot].stash)
+      smallPool.give(&connections[slot].announced)
+    }
+    for slot in 0..<UInt32(patterns.highWater) where patterns.isUsed(slot) {
+      smallPool.give(&patterns[slot].name)
+    }
+    topics[0].shared.deallocate()
+  }
 
   func noteEmptied() { ringsEmptied += 1 }
   func noteLifted() { gatesLifted += 1 }

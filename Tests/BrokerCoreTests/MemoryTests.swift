@@ -55,9 +55,10 @@ import Testing
     #expect(pool.usedBytes == buffer.capacity)
     pool.give(&buffer)
     #expect(pool.usedBytes == 0)
-    let all = (0..<16).compactMap { _ in pool.take(256) }
+    var all = (0..<16).compactMap { _ in pool.take(256) }
     #expect(all.count == 16)
     #expect(pool.take(1) == nil)
+    for i in all.indices { pool.give(&all[i]) }
   }
 
   @Test(arguments: [1, 2] as [UInt64])

@@ -66,6 +66,27 @@ import WireSupport
     #expect(core.shards[0].pages.usedBytes - core.shards[0].heldBackBytes <= 8192)
   }
 
+  /// All of that in one read: what nobody has been given a turn to take is not given up for more.
+  @Test(arguments: [1, 2])
+  func moreTopicsThanPagesAtOnce(shards: Int) {
+    let core = core(shards: shards)
+    core.hello(1)
+    for number in 0..<Self.topics { core.openTopic(1, "hunt.\(number)", ref: UInt32(number + 1)) }
+    core.hello(2)
+    core.subscribe(2, ">")
+    _ = core.takeTypes(on: 1)
+    for round in UInt64(1)...3 {
+      let all = (0..<Self.topics).flatMap {
+        CoreHarness.publishFrame(batch(round), ref: UInt32($0 + 1))
+      }
+      core.send(all, on: 1)
+      for _ in 0..<50 { core.advance(milliseconds: 1) }
+    }
+    #expect(acks(core, 1) == 3 * Self.topics)
+    let account = account(core, shard: 1 % shards)
+    #expect(account.matched == 120 && account.delivered == 120 && account.lost == 0)
+  }
+
   /// Somebody takes nothing: the topics go on without it, and it is told what it missed.
   @Test(arguments: [1, 2])
   func aSubscriptionThatTakesNothing(shards: Int) {
@@ -76,9 +97,11 @@ import WireSupport
     for number in 0..<Self.topics { core.openTopic(1, "hunt.\(number)", ref: UInt32(number + 1)) }
     _ = core.takeTypes(on: 1)
     for round in UInt64(1)...3 {
-      for number in 0..<Self.topics { core.publish(1, batch(round), ref: UInt32(number + 1)) }
+      for number in 0..<Self.topics {
+        core.publish(1, batch(round), ref: UInt32(number + 1))
+        core.advance(milliseconds: 10)
+      }
     }
-    core.advance(milliseconds: 100)
     #expect(acks(core, 1) == 3 * Self.topics)
     core.send(on: 2) {
       Credit(eventsTotal: .max, bytesTotal: .max).encode(into: &$0, ref: 1, correlation: 0)
@@ -87,8 +110,10 @@ import WireSupport
     #expect(account.matched == 120 && account.delivered + account.lost == 120)
     #expect(account.lost > 100 && account.delivered > 0)
     // From here on nothing is missed.
-    for number in 0..<Self.topics { core.publish(1, batch(4), ref: UInt32(number + 1)) }
-    core.advance(milliseconds: 10)
+    for number in 0..<Self.topics {
+      core.publish(1, batch(4), ref: UInt32(number + 1))
+      core.advance(milliseconds: 10)
+    }
     #expect(self.account(core, shard: 1 % shards).delivered == account.delivered + 40)
   }
 

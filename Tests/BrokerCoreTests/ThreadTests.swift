@@ -116,6 +116,7 @@ import Testing
 
   @Test func acceptedPairsBelongTogether() {
     let words = PublisherWords(count: 1)
+    defer { words.deallocate() }
     words.reset(0)
     let count: UInt64 = 50_000
     together {

@@ -85,10 +85,15 @@ extension Shard {
 
   // MARK: Last pages
 
+  /// How long those who have not had everything of a page may go on taking it before it is given up
+  /// all the same: many turns of a busy broker.
+  private static let leaveNs: UInt64 = 5_000_000
+
   /// Empties rings of one page until there is a page of `bytes`; each time from where the last time
   /// ended, and the ring that asks last.
   ///
-  /// - Parameter isDrained: only rings whose last page nobody has to be sent.
+  /// - Parameter isDrained: only rings of whose last page nobody has to be sent more than one event,
+  ///   which is what can be seen from here.
   private func vacateRings(_ bytes: Int, for asking: UInt32, isDrained: Bool) -> Page? {
     var waiting = 0
     for i in 0..<vacatingTopics.count { waiting += topics[vacatingTopics[i]].ringBytes }
@@ -115,7 +120,8 @@ extension Shard {
     return nil
   }
 
-  /// Gives up the only page of a ring. Until all shards have left it the topic takes no events.
+  /// Gives up the only page of a ring. Until all shards have left it the topic takes no events: they
+  /// do so when their subscriptions have been sent what it holds, or when the time is over.
   /// - Returns: whether the page is free.
   private func vacate(_ id: UInt32) -> Bool {
     if topics[id].shared.settings.isBlock, lowestGate(id) < topics[id].totalBytes {
@@ -126,15 +132,25 @@ extension Shard {
     // From here on the topic's end is a place without a page.
     topics[id].tailPage = 0
     topics[id].isVacating = true
+    topics[id].vacatedNs = nowNs
     vacatingTopics.append(id)
     topics[id].shared.publishTail(ownTail(id))
+    for other in 0..<broker.shards where other != index {
+      broker.tailBits[other].add(Int(id))
+      wake(other)
+    }
+    moveTail(id, to: ownTail(id))
+    updateHold(id)
     return finishVacating(id)
   }
 
   /// - Returns: whether every shard has left, so that the ring is empty.
   func finishVacating(_ id: UInt32) -> Bool {
-    guard moveAll(id, to: topics[id].nextSequence), let page = Page(address: topics[id].headPage)
-    else { return false }
+    let end = topics[id].nextSequence
+    if lowestHold(id) < end {
+      guard nowNs - topics[id].vacatedNs >= Shard.leaveNs, moveAll(id, to: end) else { return false }
+    }
+    guard let page = Page(address: topics[id].headPage) else { return false }
     pages.free(page)
     topics[id].headPage = 0
     topics[id].pageCount = 0
