@@ -80,8 +80,11 @@ let package = Package(
       // A broker starts in milliseconds and idles small: no libraries to load and relocate. What is
       // shared counts, too: 9.0 MB with the system's libraries, 6.2 in one file.
       linkerSettings: [
+        // Nothing in it is ever unwound: without the index for that it is 0.24 MB smaller.
         .unsafeFlags(
-          ["-static-executable", "-Xlinker", "--icf=safe"], .when(configuration: .release))
+          [
+            "-static-executable", "-Xlinker", "--icf=safe", "-Xlinker", "--no-eh-frame-hdr",
+          ], .when(configuration: .release))
       ]),
     .executableTarget(
       name: "hunt-demo",

@@ -57,59 +57,77 @@ extension StatsReport {
     let used = memoryUsedBytes
     let ceiling = broker[.memoryCeilingBytes]
     let share = ceiling > 0 ? " (\(used &* 100 / ceiling) %)" : ""
-    let rest = [
-      "memory   \(HumanNumber.size(used)) of \(HumanNumber.size(ceiling))\(share)",
-      "open     \(Self.counted(topicsInUse, "topic"))   "
-        + "\(Self.counted(total(.connections), "connection"))   "
-        + "\(Self.counted(total(.publishers), "publisher"))   "
-        + "\(Self.counted(total(.subscriptions), "subscription"))",
-      "in       " + flow(.eventsIn, .bytesIn),
-      "out      " + flow(.eventsOut, .bytesOut)
-        + "   lost \(HumanNumber.short(total(.droppedEvents)))",
-    ]
-    let recent = recentLatency.flatMap { $0.count > 0 ? $0 : nil }
-    let latency =
-      "latency  " + Self.latency(recent ?? snapshot.latency)
-        + (recent == nil && snapshot.latency.count > 0 ? "   since the start" : "")
     // What does not fit goes on below: of these numbers none is less than the others.
+    let parts: [(String, [String])] = [
+      ("memory", ["\(HumanNumber.size(used)) of \(HumanNumber.size(ceiling))\(share)"]),
+      (
+        "open",
+        [
+          Self.counted(topicsInUse, "topic"), Self.counted(total(.connections), "connection"),
+          Self.counted(total(.publishers), "publisher"),
+          Self.counted(total(.subscriptions), "subscription"),
+        ]
+      ),
+      ("in", flow(.eventsIn, .bytesIn)),
+      (
+        "out",
+        flow(.eventsOut, .bytesOut) + ["lost \(HumanNumber.short(total(.droppedEvents)))"]
+      ),
+      ("latency", latencyParts),
+    ]
     return lines.map { String($0.prefix(width)) }
-      + (rest + [latency]).flatMap { Self.wrapped($0, width: width) }
+      + parts.flatMap { Self.wrapped($0, $1, width: width) }
   }
 
-  private static func counted(_ count: UInt64, _ what: String) -> String {
-    "\(HumanNumber.plain(count)) \(what)\(count == 1 ? "" : "s")"
+  private var latencyParts: [String] {
+    let recent = recentLatency.flatMap { $0.count > 0 ? $0 : nil }
+    return Self.latency(recent ?? now.snapshot.latency)
+      + (recent == nil && now.snapshot.latency.count > 0 ? ["since the start"] : [])
   }
 
-  /// Breaks a line where three spaces are, which stand between its parts.
-  static func wrapped(_ line: String, width: Int) -> [String] {
+  private static func counted(
+    _ count: UInt64, _ what: String, _ show: (UInt64) -> String = HumanNumber.plain
+  ) -> String {
+    "\(show(count)) \(what)\(count == 1 ? "" : "s")"
+  }
+
+  /// A name and what there is of it, on as many lines as that takes.
+  static func wrapped(_ name: String, _ parts: [String], width: Int) -> [String] {
     let indent = String(repeating: " ", count: 9)
     var lines: [String] = []
-    var current = String(line.prefix(indent.count))
+    var line = name + indent.dropFirst(name.count)
     var isFresh = true
-    for part in line.dropFirst(indent.count).split(separator: "   ") {
-      if !isFresh && current.count + 3 + part.count > width {
-        lines.append(current)
-        (current, isFresh) = (indent, true)
+    for part in parts {
+      if !isFresh && line.count + 3 + part.count > width {
+        lines.append(line)
+        (line, isFresh) = (indent, true)
       }
-      current += (isFresh ? "" : "   ") + part
+      line += (isFresh ? "" : "   ") + part
       isFresh = false
     }
-    return (lines + [current]).map { String($0.prefix(width)) }
+    return (lines + [line]).map { String($0.prefix(width)) }
   }
 
-  private func flow(_ events: ShardRow.Word, _ bytes: ShardRow.Word) -> String {
-    var text = ""
+  private func flow(_ events: ShardRow.Word, _ bytes: ShardRow.Word) -> [String] {
+    var parts: [String] = []
+    var before = ""
     if let events = totalRate(events), let bytes = totalRate(bytes) {
-      text = "\(HumanNumber.short(events)) events/s   \(HumanNumber.size(bytes))/s   total "
+      parts = ["\(HumanNumber.short(events)) events/s", "\(HumanNumber.size(bytes))/s"]
+      before = "total "
     }
-    return text + "\(HumanNumber.short(total(events))) events   \(HumanNumber.size(total(bytes)))"
+    return parts + [
+      before + Self.counted(total(events), "event", HumanNumber.short),
+      HumanNumber.size(total(bytes)),
+    ]
   }
 
-  static func latency(_ histogram: LatencyHistogram) -> String {
+  static func latency(_ histogram: LatencyHistogram) -> [String] {
     guard let p50 = histogram.percentile(0.5), let p99 = histogram.percentile(0.99),
       let p999 = histogram.percentile(0.999)
-    else { return "nothing was sent" }
-    return "p50 \(HumanNumber.duration(p50))   p99 \(HumanNumber.duration(p99))   "
-      + "p99.9 \(HumanNumber.duration(p999))   max \(HumanNumber.duration(histogram.maxNs))"
+    else { return ["nothing was sent"] }
+    return [
+      "p50 \(HumanNumber.duration(p50))", "p99 \(HumanNumber.duration(p99))",
+      "p99.9 \(HumanNumber.duration(p999))", "max \(HumanNumber.duration(histogram.maxNs))",
+    ]
   }
 }
