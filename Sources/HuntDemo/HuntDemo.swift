@@ -102,6 +102,10 @@ import Synchronization
 
   private static func tell(_ summary: Summary, isJSON: Bool) -> ExitCode {
     let width = Terminal.size(Stream.standardOutput)?.columns ?? 120
+    if summary.wasInterrupted && !isJSON && Terminal.isTerminal(Stream.standardOutput) {
+      // The terminal has shown the ^C in the line where the summary begins.
+      try? Stream.writeAll(Stream.standardOutput, "\r\u{1B}[K")
+    }
     let text = isJSON ? summary.json : summary.lines(width: width).joined(separator: "\n") + "\n"
     let code: ExitCode =
       !summary.isRight ? .failure : summary.wasInterrupted ? .interrupted : .success

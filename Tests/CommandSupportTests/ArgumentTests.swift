@@ -57,7 +57,7 @@ struct ArgumentTests {
     ("--max-conections=4", "there is no flag --max-conections; the nearest is --max-connections"),
     ("--max", "there is no flag --max; the nearest is --max-connections"),
     ("--jsno", "there is no flag --jsno; the nearest is --json"),
-    ("-json", "flags begin with two dashes: -json is not one; try --json"),
+    ("-json", "flags begin with two dashes: -json is not one; the nearest is --json"),
     ("--json=1", "--json takes no value"),
     ("--memory", "--memory needs a value: --memory SIZE"),
   ])

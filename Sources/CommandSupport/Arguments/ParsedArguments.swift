@@ -10,7 +10,7 @@ public struct ParsedArguments: Sendable {
   public init(_ arguments: [String], of spec: CommandSpec) throws(UsageError) {
     self.spec = spec
     let beforeEnd = arguments.prefix { $0 != "--" }
-    if beforeEnd.contains("--help") {
+    if beforeEnd.contains("--help") || beforeEnd.first == "-h" {
       wantsHelp = true
       return
     }
@@ -23,8 +23,7 @@ public struct ParsedArguments: Sendable {
       if argument.hasPrefix("--") {
         try take(option: argument.dropFirst(2), &rest)
       } else if argument.hasPrefix("-") && argument.count > 1 {
-        let nearest = Suggestion.nearest(to: argument, in: names)
-        throw UsageError("flags begin with two dashes: \(argument) is not one; try --\(nearest)")
+        throw UsageError("flags begin with two dashes: \(argument) is not one\(hint(argument))")
       } else {
         positionals.append(argument)
       }
@@ -34,14 +33,19 @@ public struct ParsedArguments: Sendable {
 
   private var names: [String] { spec.options.map(\.name) + ["help"] }
 
+  /// What somebody who wrote this may have meant, else where to look.
+  private func hint(_ name: String) -> String {
+    Suggestion.likely(String(name.drop { $0 == "-" }), in: names).map { "; the nearest is --\($0)" }
+      ?? "; --help lists them"
+  }
+
   private mutating func take(
     option: Substring, _ rest: inout ArraySlice<String>
   ) throws(UsageError) {
     let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let name = parts.first.map(String.init) ?? ""
     guard let known = spec.options.first(where: { $0.name == name }) else {
-      let nearest = Suggestion.nearest(to: name, in: names)
-      throw UsageError("there is no flag --\(name); the nearest is --\(nearest)")
+      throw UsageError("there is no flag --\(name)\(hint(name))")
     }
     guard let placeholder = known.placeholder else {
       if parts.count == 2 { throw UsageError("--\(name) takes no value") }

@@ -47,8 +47,9 @@ enum LiveTable {
       "\(now.treasuresLying) treasures lie near the paths, "
         + "\(HumanNumber.plain(now.rewards.count)) were found")
     if !now.best.isEmpty {
-      let names = now.best.map { "player \($0.player) with \($0.points) points" }
-      lines.append("ahead: " + names.joined(separator: ", "))
+      // Short enough for 80 columns.
+      let names = now.best.map { "player \($0.player) (\($0.points))" }
+      lines.append("ahead, with points: " + names.joined(separator: ", "))
     }
     if now.latenessNs > 100_000_000 {
       lines.append("this machine does not keep up: fixes are \(duration(now.latenessNs)) late")

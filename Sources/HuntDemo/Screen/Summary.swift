@@ -21,8 +21,8 @@ struct Summary: Sendable {
     let seconds = max(Double(reading.elapsedNs) / 1e9, 1e-3)
     var lines = [
       "\(HumanNumber.plain(UInt64(facts.players))) players on \(facts.walks) walks of "
-        + "\(facts.fixes) fixes with \(facts.pauses) pauses, \(facts.speed) times as fast, "
-        + "seed \(facts.seed)",
+        + "\(facts.fixes) fixes with \(facts.pauses) pauses, \(facts.speed) times as fast",
+      "seed \(facts.seed)",
       "\(HumanNumber.plain(reading.published)) events published, "
         + "\(HumanNumber.plain(reading.delivered)) delivered to \(reading.rows.count) subscribers "
         + "in \(HumanNumber.duration(UInt64(seconds * 1e9)))",
