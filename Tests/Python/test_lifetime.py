@@ -177,5 +177,57 @@ class DeafTests(BrokerTest):
             for row in reader.counters().rows("shard")), "a session ended for controlOverflow")
 
 
+class FullMemoryTests(BrokerTest):
+    """More topics than there are pages: 150 with a page of 64 KiB or more, 4 MiB for all."""
+
+    flags = ("--memory", "4MiB")
+    TOPICS, ROUNDS = 150, 3
+
+    def everything(self, prefix):
+        """Publishes from sessions of both shards, each to topics that either of them owns."""
+        writers = [self.connect(), self.connect()]
+        publishers = [
+            writer.open_topic(f"{prefix}.{number}", ack_level="accepted")
+            for number in range(self.TOPICS) for writer in writers[::1 if number % 2 else -1]]
+        for _ in range(self.ROUNDS):
+            for publisher in publishers:
+                publisher.publish([Event(bytes(50_000))], timeout=PATIENCE)
+        for publisher in publishers:
+            publisher.flush(PATIENCE)
+        rows = [row for row in writers[0].counters().rows("topic")
+                if row["name"].startswith(prefix + ".")]
+        self.assertEqual(len(rows), self.TOPICS)
+        for row in rows:
+            self.assertEqual(row["eventsIn"], 2 * self.ROUNDS, row["name"])
+        used = next(writers[0].counters().rows("broker"))["memoryUsedBytes"]
+        self.assertLessEqual(used, 4 << 20)
+
+    def test_publishers_go_on(self):
+        self.everything("many")
+
+    def test_beside_one_who_takes_nothing(self):
+        wires = [self.raw(), self.raw()]
+        for wire in wires:
+            wire.send_frame("SUBSCRIBE", 1, 1, pattern="deaf.>")
+            wire.expect("SUBSCRIBED")
+        self.everything("deaf")
+        for wire in wires:
+            wire.send_frame("CREDIT", 1, events_total=UNBOUNDED, bytes_total=UNBOUNDED)
+            following, lost = {}, 0
+            while sum(following.values()) < self.TOPICS * (2 * self.ROUNDS):
+                frame = wire.next(("TOPIC_INFO", "PING"))
+                before = following.get(frame["topic"], 0)
+                if frame.name == "GAP":
+                    self.assertEqual(frame["first"], before + 1)
+                    following[frame["topic"]] = frame["last"]
+                    lost += frame["count"]
+                else:
+                    for batch in galleon.decode_batches(
+                            frame["batches"], batch_bytes_max=65536):
+                        self.assertEqual(batch.sequence, following.get(frame["topic"], 0) + 1)
+                        following[frame["topic"]] = batch.sequence + batch.count - 1
+            self.assertGreater(lost, 0)
+
+
 if __name__ == "__main__":
     unittest.main()
