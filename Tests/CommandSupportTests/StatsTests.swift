@@ -205,6 +205,16 @@ struct StatsTests {
     #expect(lines.count == 40)
   }
 
+  /// None of the numbers at the top is less than the others: what does not fit goes on below.
+  @Test(arguments: [24, 40, 80, 200]) func theHeadLosesNoNumber(width: Int) throws {
+    let lines = StatsReport(try FakeBroker().reading(at: 1)).lines(width: width, rowsMax: 0)
+    #expect(lines.allSatisfy { $0.count <= width })
+    let head = lines.prefix { !$0.isEmpty }
+    for word in [" topics", " connections", " publishers", " subscriptions", "lost "] {
+      #expect(head.contains { $0.contains(word) }, "\(word) in \(head)")
+    }
+  }
+
   @Test func longTablesAreCutAndSaySo() throws {
     let broker = FakeBroker()
     for slot in 0..<30 { broker.region.topics.activate(slot).set(.epoch, UInt64(slot)) }

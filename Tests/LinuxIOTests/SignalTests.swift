@@ -64,6 +64,14 @@ import Testing
     }
   }
 
+  @Test func anIgnoredSignalIsKnown() async {
+    await #expect(processExitsWith: .success) {
+      precondition(!Signal.user2.isIgnored)
+      Signal.ignoreBrokenPipe()
+      precondition(Signal.brokenPipe.isIgnored)
+    }
+  }
+
   @Test func aChildStartsWithoutBlockedOrIgnoredSignals() async throws {
     try onOwnThread {
       try Signal.block([.user1])
