@@ -70,21 +70,28 @@ public struct BrokerLimits: Sendable {
       ("ring memory", ringBytes, bytes, " bytes"),
       ("input memory", inputBytes, bytes, " bytes"),
       ("output memory", outputBytes, bytes, " bytes"),
-      ("control frames of a session", controlBytesPerSession,
-        Self.controlBytesMin...(1 << 22), " bytes"),
+      (
+        "control frames of a session", controlBytesPerSession,
+        Self.controlBytesMin...(1 << 22), " bytes"
+      ),
       ("the retention of a topic", topicRetentionBytes, bytes, " bytes"),
       ("connections", connectionsMax, rows, ""),
       ("topics", topicsMax, rows, ""),
       ("subscriptions", subscriptionsMax, rows, ""),
-      ("publishers of all shards", publishersMax.multipliedReportingOverflow(by: shards).partialValue,
-        shards...Self.rowsMax, ""),
+      (
+        "publishers of all shards",
+        publishersMax.multipliedReportingOverflow(by: shards).partialValue,
+        shards...Self.rowsMax, ""
+      ),
       ("lagging subscriptions", cursorsMax, rows, ""),
       ("pairs of pattern and topic", linksMax, rows, ""),
       ("requests between shards", requestsMax, 2...(1 << 20), ""),
       ("subscriptions of a session", subscriptionsPerSessionMax, session, ""),
       ("publishers of a session", publishersPerSessionMax, session, ""),
-      ("the heartbeat interval", heartbeatMs,
-        WireLimits.heartbeatMsMin...WireLimits.heartbeatMsMax, " milliseconds"),
+      (
+        "the heartbeat interval", heartbeatMs,
+        WireLimits.heartbeatMsMin...WireLimits.heartbeatMsMax, " milliseconds"
+      ),
       ("the handshake's time", handshakeTimeoutMs, 1...Self.intervalMsMax, " milliseconds"),
       ("the time of a block topic", blockTimeoutMs, 1...Self.intervalMsMax, " milliseconds"),
       ("rings between shards", meshBytes, 1...(1 << 30), " bytes"),

@@ -112,8 +112,8 @@ public final class Shard {
   /// Connections that have been opened in this slot table; gives generations.
   var generationCount: UInt32 = 0
   var wakeMask: UInt64 = 0
-  /// Shards, by bit, whose next message is a batch for which there is no page now; it is tried again
-  /// after a while.
+  /// Shards, by bit, whose next message is a batch for which there is no page now; it is tried
+  /// again after a while.
   var stuckRings: UInt64 = 0
   /// Draining: no PUBLISH is read; sessions end as soon as nothing can be sent to them.
   var drain: Drain?

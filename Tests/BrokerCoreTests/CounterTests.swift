@@ -115,10 +115,9 @@ import WireSupport
       seen.look()
     }
     core.connections[2]?.room = 100
+    let large = String(repeating: "x", count: 9000)
     core.publish(
-      3,
-      LooseBatch.encoded([.init(payload: String(repeating: "x", count: 9000))], publisherSequence: 10),
-      ref: 2)
+      3, LooseBatch.encoded([.init(payload: large)], publisherSequence: 10), ref: 2)
     core.send(on: 4) {
       Credit(eventsTotal: 2, bytesTotal: .max).encode(into: &$0, ref: 8, correlation: 0)
     }

@@ -1,4 +1,3 @@
-import Counters
 import WireFormat
 
 // From topics that grew to subscriptions that have something to send.
@@ -70,64 +69,6 @@ extension Shard {
         }
       }
     }
-  }
-
-  /// A subscription with policy disconnect may have come too far behind; see `closeBehind`.
-  @inline(__always)
-  private func checkLag(_ slot: UInt32, _ cursor: UInt32, _ end: TopicShared.Tail) {
-    guard subscriptions[slot].policy == Policy.disconnect.rawValue,
-      exceedsLag(slot, cursor, end)
-    else { return }
-    let connection = subscriptions[slot].connection
-    guard !connections[connection].isListedAsBehind else { return }
-    connections[connection].isListedAsBehind = true
-    behindConnections.append(connection)
-  }
-
-  /// At the end of a turn, when everybody has been sent what could be sent: ends the sessions with a
-  /// subscription of policy disconnect beyond its bounds that nothing can be sent to. One that is
-  /// only waiting for its turn is looked at again after it.
-  func closeBehind() {
-    var i = behindConnections.count
-    while i > 0 {
-      i -= 1
-      let slot = behindConnections[i]
-      let isThere = connections.isUsed(slot) && connections[slot].phase == .open
-      var fate = BehindFate.within
-      if isThere { fate = behindFate(slot) }
-      if fate == .waits { continue }
-      if connections.isUsed(slot) { connections[slot].isListedAsBehind = false }
-      behindConnections.removeValue(slot)
-      if fate == .stands { close(slot, .slowSubscriber) }
-    }
-  }
-
-  private enum BehindFate { case within, waits, stands }
-
-  private func behindFate(_ slot: UInt32) -> BehindFate {
-    var fate = BehindFate.within
-    forEach(from: connections[slot].subscriptions, of: subscriptions, \.inConnection) {
-      subscription in
-      guard subscriptions[subscription].policy == Policy.disconnect.rawValue,
-        subscriptions[subscription].cursorCount > 0
-      else { return }
-      let canBeSent = connections[slot].isWritable && subscriptions[subscription].hasCredit
-      forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) { cursor in
-        guard !cursors[cursor].isAttaching,
-          exceedsLag(subscription, cursor, topics[cursors[cursor].topic].tail)
-        else { return }
-        if !canBeSent { fate = .stands } else if fate == .within { fate = .waits }
-      }
-    }
-    return fate
-  }
-
-  /// Whether a cursor is further behind `end` than its subscription's bounds.
-  func exceedsLag(_ slot: UInt32, _ cursor: UInt32, _ end: TopicShared.Tail) -> Bool {
-    let eventsMax = subscriptions[slot].lagEventsMax
-    let bytesMax = subscriptions[slot].lagBytesMax
-    return (eventsMax != 0 && end.sequence - cursors[cursor].sequence > eventsMax)
-      || (bytesMax != 0 && end.bytes - cursors[cursor].bytes > bytesMax)
   }
 
   /// Ends a session later in this turn, when no list is being gone through.
@@ -233,25 +174,6 @@ extension Shard {
     let connection = subscriptions[subscription].connection
     remove(subscription, from: &connections[connection].serving, of: subscriptions, \.serving)
     noteBlocked(subscription)
-  }
-
-  /// Why a subscription is not being sent anything at this moment.
-  func blockedCause(_ subscription: UInt32) -> BlockedCause {
-    let entry = subscriptions[subscription]
-    if entry.isServed { return connections[entry.connection].isWritable ? .turn : .socket }
-    if entry.ready == noSlot { return entry.attaching > 0 ? .attaching : .none }
-    if entry.sentEvents >= entry.creditEvents { return .creditEvents }
-    return entry.sentBytes >= entry.creditBytes ? .creditBytes : .none
-  }
-
-  @inline(__always)
-  func noteBlocked(_ subscription: UInt32) {
-    counters.blocked(subscription, blockedCause(subscription))
-  }
-
-  /// A connection's socket is full, or takes bytes again.
-  func noteBlockedAll(_ slot: UInt32) {
-    forEach(from: connections[slot].serving, of: subscriptions, \.serving) { noteBlocked($0) }
   }
 
   // MARK: Loss

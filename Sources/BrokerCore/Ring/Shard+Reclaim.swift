@@ -20,7 +20,7 @@ extension Shard {
 
   /// After a vain look through all rings the next one is not before this much later.
   private static let reclaimPauseNs: UInt64 = 1_000_000
-  /// Pages that are given up one by one, each after a look through all rings, for one that is wanted.
+  /// Pages that are given up for one that is wanted, each after a look through all rings.
   private static let pagesPerAttempt = 64
 
   /// Makes room in the pool: the rings with the most pages give up their oldest, round by round,
@@ -92,8 +92,8 @@ extension Shard {
   /// Empties rings of one page until there is a page of `bytes`; each time from where the last time
   /// ended, and the ring that asks last.
   ///
-  /// - Parameter isDrained: only rings of whose last page nobody has to be sent more than one event,
-  ///   which is what can be seen from here.
+  /// - Parameter isDrained: only rings of whose last page nobody has to be sent more than one
+  ///   event, which is what can be seen from here.
   private func vacateRings(_ bytes: Int, for asking: UInt32, isDrained: Bool) -> Page? {
     var waiting = 0
     for i in 0..<vacatingTopics.count { waiting += topics[vacatingTopics[i]].ringBytes }
@@ -120,8 +120,8 @@ extension Shard {
     return nil
   }
 
-  /// Gives up the only page of a ring. Until all shards have left it the topic takes no events: they
-  /// do so when their subscriptions have been sent what it holds, or when the time is over.
+  /// Gives up the only page of a ring. Until all shards have left it the topic takes no events;
+  /// they do so when their subscriptions have been sent what it holds, or when the time is over.
   /// - Returns: whether the page is free.
   private func vacate(_ id: UInt32) -> Bool {
     if topics[id].shared.settings.isBlock, lowestGate(id) < topics[id].totalBytes {
@@ -148,7 +148,9 @@ extension Shard {
   func finishVacating(_ id: UInt32) -> Bool {
     let end = topics[id].nextSequence
     if lowestHold(id) < end {
-      guard nowNs - topics[id].vacatedNs >= Shard.leaveNs, moveAll(id, to: end) else { return false }
+      guard nowNs - topics[id].vacatedNs >= Shard.leaveNs, moveAll(id, to: end) else {
+        return false
+      }
     }
     guard let page = Page(address: topics[id].headPage) else { return false }
     pages.free(page)

@@ -140,7 +140,7 @@ extension Shard {
     return true
   }
 
-  /// Moves what looks at a ring below `floor` on: here at once, in other shards as soon as they look.
+  /// Moves what looks at a ring below `floor` on: here at once, other shards' as soon as they look.
   /// - Returns: whether nothing does any more.
   func moveAll(_ id: UInt32, to floor: UInt64) -> Bool {
     let shared = topics[id].shared

@@ -24,7 +24,7 @@ extension Shard {
   enum DrainStep: UInt64 {
     /// It reads no PUBLISH.
     case stopped = 1
-    /// It has taken what was on its way to it when nobody read PUBLISH any more, and told the others.
+    /// It has taken what was on its way to it when nobody read PUBLISH any more, and told others.
     case emptied
     /// It has seen what the others told: what has no output now gets none.
     case settled
