@@ -55,6 +55,12 @@ import Synchronization
       .load(ordering: .acquiring)
   }
 
+  /// The same for a word of 8 bytes.
+  @_noLocks func loadAcquiring64(_ offset: Int) -> UInt64 {
+    unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self).pointee
+      .load(ordering: .acquiring)
+  }
+
   @_noLocks func storeReleasing64(_ offset: Int, _ value: UInt64) {
     unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self).pointee
       .store(value, ordering: .releasing)
