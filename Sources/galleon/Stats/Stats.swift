@@ -93,7 +93,7 @@ enum Stats {
     var before = first
     var dueNs = Clock.monotonicNs()
     while true {
-      dueNs += command.intervalNs
+      dueNs = Self.next(after: dueNs, command.intervalNs)
       while let wakeup = wakeups.wait(untilNs: dueNs) {
         if wakeup == .end { return }
       }
@@ -102,6 +102,14 @@ enum Stats {
       if !command.isJSON { try Console.write("\n") }
       before = now
     }
+  }
+
+  /// When to read again: in an even rhythm, but never so soon after a reading that was late that
+  /// the rates between the two would say nothing.
+  private static func next(after dueNs: UInt64, _ intervalNs: UInt64) -> UInt64 {
+    let nowNs = Clock.monotonicNs()
+    let nextNs = dueNs + intervalNs
+    return nextNs < nowNs + intervalNs / 2 ? nowNs + intervalNs : nextNs
   }
 
   private static func watchScreen(
@@ -115,7 +123,7 @@ enum Stats {
     var dueNs = Clock.monotonicNs()
     while true {
       try draw(report, problem, on: screen)
-      dueNs = max(dueNs + command.intervalNs, Clock.monotonicNs())
+      dueNs = Self.next(after: dueNs, command.intervalNs)
       while let wakeup = wakeups.wait(untilNs: dueNs) {
         switch wakeup {
         case .end: return
