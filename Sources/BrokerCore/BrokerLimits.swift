@@ -25,8 +25,9 @@ public struct BrokerLimits: Sendable {
   public var cursorsMax = 262_144
   /// Pairs of pattern and topic of one shard.
   public var linksMax = 1_048_576
-  /// Requests of one shard that wait for another one.
-  public var requestsMax = 4096
+  /// Requests of one shard that wait for another one: one for each topic that a pattern matches,
+  /// and some thousands of others.
+  public var requestsMax = 16_384 + Self.otherRequests
   public var subscriptionsPerSessionMax = WireLimits.subscriptionsPerSessionMax
   public var publishersPerSessionMax = WireLimits.publishersPerSessionMax
   /// Largest frame in the header's terms.
@@ -49,6 +50,17 @@ public struct BrokerLimits: Sendable {
 
   public init() {}
 
+  /// Requests beyond those of the widest pattern: publishers that open and close.
+  private static let otherRequests = 4096
+
+  /// Makes room for the requests of a pattern that matches every topic. One that matches more than
+  /// `linksMax` is refused anyway.
+  public mutating func fitRequests() {
+    let widest = min(topicsMax, linksMax, Self.requestsLimit - Self.otherRequests)
+    requestsMax = max(requestsMax, widest + Self.otherRequests)
+  }
+
+  private static let requestsLimit = 1 << 20
   /// Rows of a table. Far beyond what is sensible; a slot number and a shard fit one word.
   static let rowsMax = 1 << 24 - 1
   /// Bytes of one kind of memory, 1 TiB: sums of them cannot overflow.
@@ -85,7 +97,7 @@ public struct BrokerLimits: Sendable {
       ),
       ("lagging subscriptions", cursorsMax, rows, ""),
       ("pairs of pattern and topic", linksMax, rows, ""),
-      ("requests between shards", requestsMax, 2...(1 << 20), ""),
+      ("requests between shards", requestsMax, 2...Self.requestsLimit, ""),
       ("subscriptions of a session", subscriptionsPerSessionMax, session, ""),
       ("publishers of a session", publishersPerSessionMax, session, ""),
       (

@@ -58,6 +58,8 @@ struct ConnectionEntry: BitwiseCopyable {
   var inputLengthMax: UInt32
   var subscriptionCount: UInt32 = 0
   var publisherCount: UInt32 = 0
+  /// Cursors of its subscriptions.
+  var cursorCount: UInt32 = 0
   /// Bytes of the body of a PUBLISH that waits which have been worked off.
   var frameDone: UInt32 = 0
   var subscriptions: UInt32 = noSlot
@@ -212,6 +214,9 @@ struct TopicEntry: BitwiseCopyable {
   var isListedForHold = false
   /// How far subscriptions that keep up have been told.
   var tail = TopicShared.Tail()
+  /// The last subscription that named a position in this topic, and which of its entries that is.
+  var positionGeneration: UInt32 = 0
+  var positionOffset: UInt32 = 0
 
   // As its owner.
   var headPage: UInt = 0
@@ -219,6 +224,8 @@ struct TopicEntry: BitwiseCopyable {
   var pageCount: UInt32 = 0
   var isListedAsGrown = false
   var isListedForGrant = false
+  /// Its publishers wait, or somebody waits for its pages, for a bounded time.
+  var isListedAsTimed = false
   /// Nothing can be given up now; set only while `reclaim` runs.
   var isReclaimBlocked = false
   /// Its only page is being given up; the topic takes no events until all shards have left it.

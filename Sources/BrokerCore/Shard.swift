@@ -69,8 +69,8 @@ public final class Shard {
   let shutConnections: SlotList
   let resumedConnections: SlotList
   let ownedTopics: SlotList
-  /// Owned topics whose publishers wait for subscriptions.
-  let blockTopics: SlotList
+  /// Owned topics whose publishers wait for subscriptions, or whose pages are waited for.
+  let timedTopics: SlotList
   /// Owned topics whose only page is being given up.
   let vacatingTopics: SlotList
   /// Where the last look for such pages ended, in `ownedTopics`.
@@ -82,6 +82,11 @@ public final class Shard {
   /// Owned topics that keep events up to an age.
   let agingTopics: SlotList
   var transmitList: UInt32 = noSlot
+  /// Expired batches that cursors have been moved past in this turn.
+  var expiredInTurn = 0
+  /// The topic whose tail is being moved, and from where.
+  var movingTopic = noSlot
+  var movingFrom = TopicShared.Tail()
   var pausedConnections: UInt32 = noSlot
   var pausedCount = 0
 
@@ -150,7 +155,7 @@ public final class Shard {
     behindConnections = SlotList(capacity: limits.connectionsMax)
     resumedConnections = SlotList(capacity: limits.connectionsMax)
     ownedTopics = SlotList(capacity: limits.topicsMax)
-    blockTopics = SlotList(capacity: limits.topicsMax)
+    timedTopics = SlotList(capacity: limits.topicsMax)
     vacatingTopics = SlotList(capacity: limits.topicsMax)
     agingTopics = SlotList(capacity: limits.topicsMax)
     waitingTargets = Array(repeating: 0, count: limits.requestsMax)
@@ -193,6 +198,7 @@ public final class Shard {
     precondition(nowNs >= self.nowNs, "time went backwards")
     self.nowNs = nowNs
     self.realtimeNs = max(realtimeNs, self.realtimeNs)
+    expiredInTurn = 0
     counters.beginTurn(self.realtimeNs)
   }
 
@@ -329,6 +335,13 @@ struct SlotList: ~Copyable {
   subscript(_ position: Int) -> UInt32 {
     precondition(position >= 0 && position < count, "past the end of a list")
     return unsafe slots[position]
+  }
+
+  /// Takes out what stands at `position`; the last takes its place.
+  func remove(at position: Int) {
+    precondition(position >= 0 && position < count, "past the end of a list")
+    unsafe slots[position] = slots[count - 1]
+    unsafe state.pointee -= 1
   }
 
   func removeAll() { unsafe state.pointee = 0 }

@@ -84,6 +84,7 @@ enum Serve {
     try size("output-memory", Bound.bytes, \.outputBytes)
     try number("max-connections", Bound.rows, \.connectionsMax)
     try number("max-topics", Bound.rows, \.topicsMax)
+    limits.fitRequests()
     try number("max-subscriptions", Bound.rows, \.subscriptionsMax)
     try number("max-publishers", Bound.rows, \.publishersMax)
     try size("max-batch-bytes", Bound.frameBytes, \.batchBytesMax)

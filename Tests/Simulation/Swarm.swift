@@ -86,7 +86,7 @@ public struct Swarm: Sendable {
     limits.subscriptionsPerSessionMax = random.pick([2, 16])
     limits.publishersPerSessionMax = random.pick([2, 16])
     limits.topicsMax = random.pick([2, 16, 16])
-    limits.cursorsMax = random.pick([6, 512])
+    limits.cursorsMax = random.pick([6, 20, 512])
     limits.linksMax = random.pick([8, 256])
     limits.requestsMax = random.pick([6, 7, 64])
     limits.topicRetentionBytes = random.pick([4096, 16_384, 1 << 20])

@@ -22,11 +22,20 @@ extension Shard {
     return isExpired(page.batch(at: Int(cursors[cursor].offset)))
   }
 
+  /// Batches that one look at a cursor moves past at most. What is left is for the next plan, and
+  /// has a GAP of its own: memory full of the smallest batches holds a million of them, and their
+  /// subscriptions are many.
+  private static let expiredPerLook = 1024
+  /// Looks of that length in one turn, a few milliseconds of work; the other connections wait for
+  /// the next turn.
+  static let expiredPerTurn = 32 * 1024
+
   /// Moves a cursor past batches whose time to live is over.
   func dropExpired(_ cursor: UInt32) {
     let id = cursors[cursor].topic
     let tail = topics[id].tail
-    while cursors[cursor].sequence < tail.sequence {
+    var left = Shard.expiredPerLook
+    while left > 0, cursors[cursor].sequence < tail.sequence {
       normalize(cursor)
       guard let page = Page(address: cursors[cursor].page) else { return }
       let limit = page.address == tail.page ? tail.offset : page.used
@@ -34,6 +43,8 @@ extension Shard {
       let batch = page.batch(at: Int(cursors[cursor].offset))
       guard batch.ttlMs != 0, isExpired(batch) else { return }
       skip(cursor, to: behind(batch, in: page, at: cursors[cursor].offset), cause: .expired)
+      left -= 1
+      expiredInTurn += 1
     }
   }
 

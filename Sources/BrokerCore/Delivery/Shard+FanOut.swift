@@ -50,6 +50,9 @@ extension Shard {
     listForHold(id)
     let events = end.sequence - old.sequence
     let bytes = end.bytes - old.bytes
+    movingTopic = id
+    movingFrom = old
+    defer { movingTopic = noSlot }
     forEach(from: topics[id].links, of: links, \.inTopic) { link in
       let pattern = links[link].pattern
       forEach(from: patterns[pattern].subscriptions, of: subscriptions, \.inPattern) { slot in
@@ -105,12 +108,10 @@ extension Shard {
       subscription: subscription, topic: id, page: position.page,
       offset: UInt32(position.offset), isAttaching: attaching, sequence: position.sequence,
       bytes: position.bytes)
-    guard let cursor = cursors.insert(entry) else {
-      condemn(subscriptions[subscription].connection, .cursorMemory)
-      return nil
-    }
+    guard makeRoomForCursor(subscription), let cursor = cursors.insert(entry) else { return nil }
     cursorIndex.insert(subscription, id, cursor)
     subscriptions[subscription].cursorCount += 1
+    connections[subscriptions[subscription].connection].cursorCount += 1
     append(cursor, to: &topics[id].cursors, of: cursors, \.inTopic)
     append(cursor, to: &subscriptions[subscription].cursors, of: cursors, \.inSubscription)
     if !attaching { makeReady(cursor) }
@@ -123,6 +124,7 @@ extension Shard {
     if entry.isReady { makeUnready(cursor) }
     cursorIndex.remove(entry.subscription, entry.topic)
     subscriptions[entry.subscription].cursorCount -= 1
+    connections[subscriptions[entry.subscription].connection].cursorCount -= 1
     remove(cursor, from: &topics[entry.topic].cursors, of: cursors, \.inTopic)
     remove(
       cursor, from: &subscriptions[entry.subscription].cursors, of: cursors, \.inSubscription)

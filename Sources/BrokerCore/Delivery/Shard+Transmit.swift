@@ -18,9 +18,10 @@ extension Shard {
   }
 
   /// The next connection to write to; what to write is in `transmitVectors`. The caller writes it,
-  /// at once, and says with `transmitted` how much the socket took.
+  /// at once, and says with `transmitted` how much the socket took. Nil too where the rest is for
+  /// the next turn; `hasTransmit` says so.
   public func pollTransmit() -> ConnectionID? {
-    while transmitList != noSlot {
+    while transmitList != noSlot, expiredInTurn < Shard.expiredPerTurn {
       let slot = transmitList
       remove(slot, from: &transmitList, of: connections, \.transmit)
       connections[slot].isListedForTransmit = false

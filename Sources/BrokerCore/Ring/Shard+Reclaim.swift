@@ -176,6 +176,7 @@ extension Shard {
     if topics[id].pressedNs == 0 || nowNs - topics[id].pressedLastNs > Shard.pressedPauseNs {
       topics[id].pressedNs = max(1, nowNs)
       topics[id].pressedBytes = bytes
+      listAsTimed(id)
     }
     topics[id].pressedLastNs = nowNs
   }

@@ -53,11 +53,13 @@ extension Shard {
     let positions = unsafe UnsafeRawBufferPointer(
       rebasing: bytes[
         (frame.offset + subscribe.positions.lowerBound)..<(frame.offset + subscribe.positions.upperBound)])
+    unsafe notePositions(positions, generation: entry.generation)
     forEach(from: patterns[pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic
       var topicStart = start
       var value = subscribe.startValue
-      if let sequence = unsafe Position.find(id, in: positions) {
+      if topics[id].positionGeneration == entry.generation {
+        let sequence = unsafe Position.sequence(in: positions, at: topics[id].positionOffset)
         topicStart = .sequence
         value = sequence
       }
@@ -74,15 +76,25 @@ extension Shard {
   private enum Position {
     static let bytes = 16
 
-    static func find(_ id: UInt32, in entries: UnsafeRawBufferPointer) -> UInt64? {
-      var at = 0
-      while at < entries.count {
-        if unsafe entries.loadUnaligned(fromByteOffset: at, as: UInt32.self) == id {
-          return unsafe entries.loadUnaligned(fromByteOffset: at + 8, as: UInt64.self)
-        }
-        at += bytes
+    static func topic(in entries: UnsafeRawBufferPointer, at offset: Int) -> UInt32 {
+      unsafe entries.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    }
+
+    static func sequence(in entries: UnsafeRawBufferPointer, at offset: UInt32) -> UInt64 {
+      unsafe entries.loadUnaligned(fromByteOffset: Int(offset) + 8, as: UInt64.self)
+    }
+  }
+
+  /// Writes at the topics where their entries are, once for all: in whatever order a client names
+  /// them, each entry is looked at once, and so is each topic. Of several for one the first counts.
+  private func notePositions(_ entries: UnsafeRawBufferPointer, generation: UInt32) {
+    for offset in stride(from: 0, to: entries.count, by: Position.bytes) {
+      let id = unsafe Position.topic(in: entries, at: offset)
+      guard id > 0, id < topics.highWater, topics[id].positionGeneration != generation else {
+        continue
       }
-      return nil
+      topics[id].positionGeneration = generation
+      topics[id].positionOffset = UInt32(offset)
     }
   }
 
@@ -135,12 +147,7 @@ extension Shard {
   func endSubscription(_ subscription: UInt32) -> Unsubscribed {
     while subscriptions[subscription].cursors != noSlot {
       let cursor = subscriptions[subscription].cursors
-      let tail = topics[cursors[cursor].topic].tail
-      if !cursors[cursor].isAttaching, tail.sequence > cursors[cursor].sequence {
-        counters.closedPending(
-          subscription, events: tail.sequence - cursors[cursor].sequence,
-          bytes: tail.bytes - min(tail.bytes, cursors[cursor].bytes))
-      }
+      closePending(subscription, cursor, before: topics[cursors[cursor].topic].tail)
       endCursor(cursor)
     }
     stopServing(subscription)

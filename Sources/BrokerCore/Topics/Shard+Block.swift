@@ -59,7 +59,10 @@ extension Shard {
       return
     }
     guard free > 0 else {
-      if topics[id].blockedNs == 0 { topics[id].blockedNs = max(1, nowNs) }
+      if topics[id].blockedNs == 0 {
+        topics[id].blockedNs = max(1, nowNs)
+        listAsTimed(id)
+      }
       return
     }
     topics[id].blockedNs = 0
@@ -84,11 +87,18 @@ extension Shard {
 
   // MARK: The time is bounded
 
+  /// A topic for which a time runs. Those for which none does cost a turn nothing.
+  func listAsTimed(_ id: UInt32) {
+    guard !topics[id].isListedAsTimed else { return }
+    topics[id].isListedAsTimed = true
+    timedTopics.append(id)
+  }
+
   /// When the first subscription has held publishers back for as long as its topic allows.
   var blockDeadlineNs: UInt64? {
     var deadline: UInt64?
-    for i in 0..<blockTopics.count {
-      let id = blockTopics[i]
+    for i in 0..<timedTopics.count {
+      let id = timedTopics[i]
       if let due = pressedDeadlineNs(id) { deadline = min(deadline ?? due, due) }
       guard topics[id].blockedNs != 0 else { continue }
       let due = topics[id].blockedNs + topics[id].shared.settings.blockTimeoutNs
@@ -100,9 +110,17 @@ extension Shard {
   /// Lets publishers go on past subscriptions that have held them back too long: these are gated on
   /// no more until they have caught up, and lose what the ring then runs over.
   func checkBlocked() {
-    for i in 0..<blockTopics.count {
-      let id = blockTopics[i]
+    // From the end, since one whose time runs no more leaves its place to the last.
+    var i = timedTopics.count
+    while i > 0 {
+      i -= 1
+      let id = timedTopics[i]
       releasePressed(id)
+      if topics[id].blockedNs == 0, topics[id].pressedNs == 0 {
+        topics[id].isListedAsTimed = false
+        timedTopics.remove(at: i)
+        continue
+      }
       guard topics[id].blockedNs != 0,
         nowNs >= topics[id].blockedNs + topics[id].shared.settings.blockTimeoutNs
       else { continue }

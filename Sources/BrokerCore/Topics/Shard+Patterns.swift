@@ -84,7 +84,6 @@ extension Shard {
       }
       if shared.owner == index {
         ownedTopics.append(id)
-        if shared.settings.isBlock { blockTopics.append(id) }
         if shared.settings.retentionNs != 0 { agingTopics.append(id) }
         counters.topicOwned()
       }
