@@ -15,6 +15,8 @@ public struct Configuration: Sendable {
   public var shards = 0
   /// Ceilings and bounds. `limits.ringBytes` is the `--memory` of the command line.
   public var limits = BrokerLimits()
+  /// Where metrics are asked for by HTTP; nil for nowhere.
+  public var metrics: SocketAddress?
   /// File of the counters; nil for the default in a private directory on tmpfs, "none" for memory
   /// that nobody else sees.
   public var countersPath: String?

@@ -24,6 +24,8 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
   let listeners = ListenerList()
   for address in configuration.listen { try listen(on: address, listeners) }
   if let path = configuration.unixPath { try listen(on: .unix(path: path), listeners) }
+  let metrics = ListenerList()
+  if let address = configuration.metrics { try listen(on: address, metrics) }
   let broker = Broker(
     limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
     name: brokerName)
@@ -35,7 +37,8 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
     // A terminal that goes away ends the broker in order too, unless nohup has said otherwise.
     let signals = try SignalFD(
       [.terminate, .interrupt] + (Signal.hangup.isIgnored ? [] : [.hangup]))
-    try start(broker, configuration, counters, listeners: listeners, signals: signals)
+    try start(
+      broker, configuration, counters, listeners: listeners, metrics: metrics, signals: signals)
   } catch {
     throw StartError(description: "cannot start: \(error)")
   }
@@ -60,7 +63,7 @@ private func listen(on address: SocketAddress, _ listeners: ListenerList) throws
 
 private func start(
   _ broker: Broker, _ configuration: Configuration, _ counters: CountersHome,
-  listeners: ListenerList, signals: consuming SignalFD
+  listeners: ListenerList, metrics: sending ListenerList, signals: consuming SignalFD
 ) throws(SystemError) {
   let shards = configuration.shardCount
   var handoffs: [Handoff] = []
@@ -97,7 +100,12 @@ private func start(
     configuration.onListening(
       address.isUnix ? "listening unix \(address)" : "listening tcp \(address)")
   }
+  for address in metrics.addresses {
+    configuration.onListening("metrics http://\(address)/metrics")
+  }
+  let metricsServer = metrics.addresses.isEmpty ? nil : try MetricsServer(metrics, counters)
   loop.run()
+  metricsServer?.stop()
   for box in threads { box.join() }
 }
 

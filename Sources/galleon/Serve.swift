@@ -38,6 +38,7 @@ enum Serve {
       configuration.shards = Int(shards)
     }
     try setLimits(&configuration.limits, parsed)
+    if let text = parsed.text("metrics") { configuration.metrics = try address(text, "metrics") }
     configuration.countersPath = parsed.text("counters")
     if let ns = try parsed.durationNs("drain-timeout", in: Bound.drainNs) {
       configuration.drainTimeoutMs = Int(ns / 1_000_000)
@@ -55,14 +56,18 @@ enum Serve {
     var texts = parsed.all("listen")
     if texts.isEmpty && !parsed.has("unix") { texts = [ServeCommand.defaultAddress] }
     var addresses: [SocketAddress] = []
-    for text in texts {
-      do throws(AddressError) {
-        addresses.append(try SocketAddress(parsing: text))
-      } catch {
-        throw UsageError("--listen: \(error)")
-      }
-    }
+    for text in texts { addresses.append(try address(text, "listen")) }
     return addresses
+  }
+
+  private static func address(
+    _ text: String, _ option: String
+  ) throws(UsageError) -> SocketAddress {
+    do throws(AddressError) {
+      return try SocketAddress(parsing: text)
+    } catch {
+      throw UsageError("--\(option): \(error)")
+    }
   }
 
   private static func setLimits(

@@ -41,6 +41,10 @@ public enum ServeCommand {
         "counters", "PATH|none",
         "The file of counters, which stats reads; it belongs into memory (tmpfs). Default: "
           + "PID.counters in $XDG_RUNTIME_DIR/galleon or /dev/shm/galleon-UID."),
+      OptionSpec(
+        "metrics", "HOST:PORT",
+        "Answers Prometheus there, at /metrics and /metrics/objects, and /healthz and /readyz. "
+          + "Default: nowhere."),
       OptionSpec("drain-timeout", "TIME", "How long draining may take. Default: 5s."),
       OptionSpec(
         "spin", "TIME",
