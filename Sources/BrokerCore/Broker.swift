@@ -15,6 +15,8 @@ public final class Broker: @unchecked Sendable {
   public let instance: UInt64
   /// Name and version, for WELCOME.
   public let name: String
+  /// What peers cannot know, so that they cannot choose keys that meet in look-ups.
+  let secret: UInt64
 
   /// `rings[from * shards + to]`; the diagonal is unused.
   let rings: [SPSCRing]
@@ -46,13 +48,19 @@ public final class Broker: @unchecked Sendable {
   /// - Parameters:
   ///   - shards: 1 to 64.
   ///   - instance: never used by an earlier run; drawn at random by the caller.
-  public init(limits: BrokerLimits, shards: Int, instance: UInt64, name: String) {
+  ///   - secret: drawn at random too, and told to nobody. The default, from the golden ratio, is
+  ///     for runs that are to be repeated.
+  public init(
+    limits: BrokerLimits, shards: Int, instance: UInt64, name: String,
+    secret: UInt64 = 0x9E37_79B9_7F4A_7C15
+  ) {
     precondition(shards >= 1 && shards <= 64, "1 to 64 shards")
     precondition(limits.validate(shards: shards) == nil, "limits that contradict each other")
     self.limits = limits
     self.shards = shards
     self.instance = instance
     self.name = name
+    self.secret = secret
     rings = (0..<shards * shards).map {
       SPSCRing(capacity: $0 / shards == $0 % shards ? 64 : limits.meshBytes)
     }

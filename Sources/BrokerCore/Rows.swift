@@ -78,6 +78,8 @@ struct ConnectionEntry: BitwiseCopyable {
   var heartbeatNs: UInt64
   var openedNs: UInt64
   var heardNs: UInt64
+  /// Since when `input` holds the beginning of a frame.
+  var unfinishedNs: UInt64 = 0
   /// Since when the socket takes nothing; 0 while it does.
   var stalledNs: UInt64 = 0
   var transmit = Links()

@@ -47,13 +47,21 @@ public final class Shard {
   let smallPool: BufferPool
 
   // Look-ups. The key's first half is a connection, or a subscription for cursors.
-  var publisherIndex = HashIndex()
-  var subscriptionIndex = HashIndex()
-  var cursorIndex = HashIndex()
+  var publisherIndex: HashIndex
+  var subscriptionIndex: HashIndex
+  var cursorIndex: HashIndex
   /// From a name's hash to the first pattern whose name has it; see `findPattern`.
-  var patternIndex = HashIndex()
+  var patternIndex: HashIndex
   /// Patterns with wildcards.
   var wildPatterns: UInt32 = noSlot
+  /// The topics that this shard has taken note of, from name to id; never iterated.
+  var topicIDs: [[UInt8]: UInt32] = [:]
+  /// Topics and patterns that may still be compared in this turn; see `isScanningTooMuch`.
+  var scansLeft = Shard.scansPerTurn
+  /// When sessions with unfinished frames are looked at again.
+  var nextUnfinishedNs: UInt64 = 0
+  /// Nobody is ended for silence before this.
+  var graceUntilNs: UInt64 = 0
   /// Shard 0 only: the directory, from name to id; never iterated.
   var directory: [[UInt8]: UInt32] = [:]
 
@@ -132,6 +140,10 @@ public final class Shard {
     limits = broker.limits
     connections = Table(capacity: limits.connectionsMax)
     publishers = Table(capacity: limits.publishersMax)
+    publisherIndex = HashIndex(secret: broker.secret)
+    subscriptionIndex = HashIndex(secret: broker.secret)
+    cursorIndex = HashIndex(secret: broker.secret)
+    patternIndex = HashIndex(secret: broker.secret)
     subscriptions = Table(capacity: limits.subscriptionsMax)
     cursors = Table(capacity: limits.cursorsMax)
     patterns = Table(capacity: limits.subscriptionsMax)
@@ -196,8 +208,15 @@ public final class Shard {
   ///   - realtimeNs: nanoseconds since the Unix epoch.
   public func beginTurn(nowNs: UInt64, realtimeNs: UInt64) {
     precondition(nowNs >= self.nowNs, "time went backwards")
+    let passedNs = nowNs - self.nowNs
+    // After a pause, of this process or the machine, what peers sent meanwhile is read first.
+    if passedNs > Shard.pauseNs { graceUntilNs = nowNs + Shard.graceNs }
     self.nowNs = nowNs
-    self.realtimeNs = max(realtimeNs, self.realtimeNs)
+    // Time in topics never goes back. Where the clock was set back, it goes on at half speed until
+    // the clock has caught up.
+    self.realtimeNs =
+      self.realtimeNs == 0 ? realtimeNs : max(realtimeNs, self.realtimeNs + passedNs / 2)
+    scansLeft = Shard.scansPerTurn
     expiredInTurn = 0
     counters.beginTurn(self.realtimeNs)
   }
@@ -270,7 +289,7 @@ public final class Shard {
   public func prepareToSleep() -> Bool {
     guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty,
       grantTopics.isEmpty, ackPublishers.isEmpty, condemnedConnections.isEmpty,
-      resumedConnections.isEmpty, shutConnections.isEmpty
+      resumedConnections.isEmpty, shutConnections.isEmpty, holdTopics.isEmpty
     else { return false }
     broker.setSleeping(true, shard: index)
     // Pairs with the fence of whoever wakes this shard.

@@ -351,6 +351,6 @@ struct ShardCounters {
 
   /// Copies a piece of the region.
   func copy(from offset: Int, into target: UnsafeMutableRawBufferPointer) -> Int {
-    unsafe region.memory.copy(from: offset, into: target)
+    unsafe region.copy(from: offset, into: target)
   }
 }

@@ -28,7 +28,7 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
   if let address = configuration.metrics { try listen(on: address, metrics) }
   let broker = Broker(
     limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
-    name: brokerName)
+    name: brokerName, secret: System.secureRandomNumber())
   let counters = try CountersHome.make(
     configuration, shards: shards, instance: broker.instance)
   defer { counters.remove() }

@@ -12,6 +12,11 @@ final class ShardLoop {
   /// Bytes handed to sockets in one turn before the inputs are looked at again: some milliseconds
   /// of work at most, so that acknowledgements and new events do not wait longer.
   private static let transmitBytesPerTurn = 8 << 20
+  /// Sockets written to in one turn, for the same reason: each takes some microseconds, and with
+  /// thousands of subscribers small events come to few bytes. The others are first in the next.
+  private static let transmitsPerTurn = 256
+  /// Bytes read in one turn before what they bring is sent on.
+  private static let receiveBytesPerTurn = 8 << 20
   private static let eventsPerWait = 512
   /// Each costs some ten microseconds.
   private static let acceptsPerTurn = 128
@@ -163,15 +168,18 @@ final class ShardLoop {
   /// Reads each socket that has something once, so that none holds up the others.
   private func readSockets() -> Int {
     var left = sockets.readyCount
-    let work = left
-    while left > 0, let id = sockets.takeReady() {
+    var work = 0
+    var bytes = 0
+    while left > 0, bytes < ShardLoop.receiveBytesPerTurn, let id = sockets.takeReady() {
       left -= 1
+      work += 1
       guard let fd = sockets.fd(id) else { continue }
       // Without room now, the socket is listed again when its connection is resumed.
       guard let room = unsafe shard.receiveRoom(id) else { continue }
       do throws(SystemError) {
         switch try unsafe Socket.receive(fd, room) {
         case .processed(let count):
+          bytes += count
           shard.received(count, on: id)
           // A short read has emptied the socket; what comes later is a new edge, but for the end
           // of the stream if that has been announced already.
@@ -189,7 +197,7 @@ final class ShardLoop {
   private func writeSockets() -> Int {
     var work = 0
     var bytes = 0
-    while bytes < ShardLoop.transmitBytesPerTurn, let id = shard.pollTransmit() {
+    while bytes < ShardLoop.transmitBytesPerTurn, work < ShardLoop.transmitsPerTurn, let id = shard.pollTransmit() {
       guard let fd = sockets.fd(id) else { preconditionFailure("a connection without a socket") }
       work += 1
       do throws(SystemError) {

@@ -80,6 +80,36 @@ public struct CountersRegion: Sendable {
     return shard == 0 ? own + [TableReach(self, 0), TableReach(self, 1)] : own
   }
 
+  /// Copies bytes as `CountersMemory.copy` does, but touches nothing that was never written: rows
+  /// that no shard has used read as zero. In a sparse file on tmpfs reading a hole would take memory
+  /// for it, and where there is none left, end the process.
+  public func copy(from offset: Int, into target: UnsafeMutableRawBufferPointer) -> Int {
+    guard offset >= 0 && offset < memory.byteCount else { return 0 }
+    let end = offset + min(target.count, memory.byteCount - offset)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: target[..<(end - offset)])
+      .initializeMemory(as: UInt8.self, repeating: 0)
+    let headEnd = CountersLayout.headerBytes + tables.count * CountersLayout.directoryEntryBytes
+    unsafe copy(0..<headEnd, offset, end, into: target)
+    for index in tables.indices {
+      let start = tables[index].offset
+      let used = TableReach(self, index).usedBytes
+      unsafe copy(start..<(start + used), offset, end, into: target)
+    }
+    return end - offset
+  }
+
+  /// The part of `range` that lies between `offset` and `end`.
+  private func copy(
+    _ range: Range<Int>, _ offset: Int, _ end: Int, into target: UnsafeMutableRawBufferPointer
+  ) {
+    let part = range.clamped(to: offset..<end)
+    if part.isEmpty { return }
+    let room = unsafe UnsafeMutableRawBufferPointer(
+      rebasing: target[(part.lowerBound - offset)..<(part.upperBound - offset)])
+    let copied = unsafe memory.copy(from: part.lowerBound, into: room)
+    precondition(copied == part.count, "the region is as large as it says")
+  }
+
   private func onlyRow(_ index: Int, _ rowBytes: Int) -> RowCells {
     let table = TableCells(self, index)
     table.noteUse(of: 0)

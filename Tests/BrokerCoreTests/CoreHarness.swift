@@ -206,6 +206,9 @@ final class CoreHarness: TranscriptBroker {
     }
   }
 
+  /// The process stands still, while the world goes on.
+  func stop(milliseconds: Int) { nowNs += UInt64(milliseconds) * 1_000_000 }
+
   func hangUp(_ number: Int) {
     guard let connection = connections[number] else { return }
     shards[connection.shard].handleEndOfInput(connection.id, reset: false)

@@ -64,7 +64,7 @@ import Testing
   @Test(arguments: [1, 2] as [UInt64])
   func theIndexIsADictionary(seed: UInt64) {
     var random = SeededRandom(seed: seed)
-    var index = HashIndex(capacity: 4)
+    var index = HashIndex(capacity: 4, secret: 0x5DEE_CE66_D51F_9B21)
     var model: [UInt64: UInt32] = [:]
     for step in 0..<20_000 {
       let a = UInt32(random.below(20))
@@ -142,7 +142,7 @@ import Testing
       pool.free(page)
     }
     await #expect(processExitsWith: .failure) {
-      var index = HashIndex()
+      var index = HashIndex(secret: 1)
       index.remove(1, 1)
     }
     await #expect(processExitsWith: .failure) {

@@ -21,6 +21,13 @@ import Counters
 
   deinit { unsafe base.deallocate() }
 
+  /// Overwrites the bytes at some offsets.
+  func scribble(where isMeant: (Int) -> Bool) {
+    for offset in 0..<region.memory.byteCount where isMeant(offset) {
+      unsafe base.storeBytes(of: 0xAA, toByteOffset: offset, as: UInt8.self)
+    }
+  }
+
   func snapshot(tables: Set<CounterKind> = Set(CounterKind.allCases)) throws -> CountersSnapshot {
     let memory = region.memory
     return try CountersSnapshot(tables: tables) { memory.bytes(at: $0, count: $1) }

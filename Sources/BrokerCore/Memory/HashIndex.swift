@@ -2,10 +2,11 @@
 /// moves later entries back), grown by doubling up to what its owner's tables can hold.
 ///
 /// It stands in for `Dictionary` on the data path: no allocation but for growth, no reference
-/// counts, and an order of no consequence. The hash is a multiplication by an odd constant (from
-/// the golden ratio, Knuth, TAOCP 3, 6.4) over keys that peers choose only within their own rows;
-/// the first half of the key is always a slot number of ours, so a peer that picks bad second halves
-/// slows down itself only up to the number of its own entries, which is limited.
+/// counts, and an order of no consequence. Peers choose halves of keys, and entries of different
+/// peers share their runs, so the hash must not be known: the key times an odd number drawn at
+/// random, of which the upper bits count (Dietzfelbinger, Hagerup, Katajainen, Penttonen: "A
+/// reliable randomized algorithm for the closest-pair problem", J. Algorithms 25, 1997). For any
+/// two keys the chance that they meet is at most two in the capacity.
 ///
 /// One thread owns it. `@safe`: indices are masked by the capacity, a power of two.
 @safe
@@ -18,12 +19,20 @@ struct HashIndex: ~Copyable {
 
   private var entries: UnsafeMutablePointer<Entry>
   private var mask: Int
+  /// Bits of a product that are not the home.
+  private var shift: UInt64
+  private let multiplier: UInt64
   private(set) var count = 0
 
-  /// - Parameter capacity: entries to have room for before it first grows.
-  init(capacity: Int = 64) {
-    let size = 1 << (Int.bitWidth - max(16, capacity * 2 - 1).leadingZeroBitCount)
+  /// - Parameters:
+  ///   - capacity: entries to have room for before it first grows.
+  ///   - secret: what peers cannot know.
+  init(capacity: Int = 64, secret: UInt64) {
+    let bits = Int.bitWidth - max(16, capacity * 2 - 1).leadingZeroBitCount
+    let size = 1 << bits
     mask = size - 1
+    shift = UInt64(64 - bits)
+    multiplier = secret | 1
     unsafe entries = .allocate(capacity: size)
     unsafe entries.initialize(repeating: Entry(a: 0, b: 0, value: noSlot), count: size)
   }
@@ -32,8 +41,7 @@ struct HashIndex: ~Copyable {
 
   private func home(_ a: UInt32, _ b: UInt32) -> Int {
     let key = UInt64(a) << 32 | UInt64(b)
-    let mixed = (key ^ (key >> 29)) &* 0x9E37_79B9_7F4A_7C15
-    return Int(truncatingIfNeeded: mixed >> 24) & mask
+    return Int(truncatingIfNeeded: (key &* multiplier) &>> shift)
   }
 
   func find(_ a: UInt32, _ b: UInt32) -> UInt32? {
@@ -89,6 +97,7 @@ struct HashIndex: ~Copyable {
     let old = unsafe entries
     let oldSize = mask + 1
     mask = oldSize * 2 - 1
+    shift -= 1
     unsafe entries = .allocate(capacity: oldSize * 2)
     unsafe entries.initialize(repeating: Entry(a: 0, b: 0, value: noSlot), count: oldSize * 2)
     for i in 0..<oldSize where unsafe old[i].value != noSlot { unsafe place(old[i]) }

@@ -5,6 +5,7 @@ import WireFormat
 
 extension Shard {
   func receiveOpenTopic(_ open: OpenTopic, header: FrameHeader, on slot: UInt32) -> FrameFate {
+    if isScanningTooMuch { return .later }
     guard let mode = open.mode, let ackLevel = open.ackLevel, header.ref != 0,
       open.options.rawValue & ~(TopicSettings.keyedFlag | TopicSettings.blockFlag) == 0
     else { return refuse(slot, header, .invalidOption) }

@@ -50,7 +50,9 @@ extension Shard {
     // resets the connection, and the peer would not see why.
     if connections[slot].phase == .closing { return unsafe receiveBuffer.room(from: 0) }
     guard isReadable(slot) else { return nil }
-    return unsafe receiveBuffer.room(from: connections[slot].input.count)
+    let room = unsafe receiveBuffer.room(from: connections[slot].input.count)
+    guard let bytesMax = receiveBytesMax(slot) else { return nil }
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, bytesMax)])
   }
 
   func isReadable(_ slot: UInt32) -> Bool {
@@ -130,6 +132,14 @@ extension Shard {
         return
       }
       guard let frame else { break }
+      // Answers that fill the room for them are sent before more are made, as long as the client
+      // takes them.
+      if connections[slot].isWritable,
+        connections[slot].control.count > limits.controlBytesPerSession / 2
+      {
+        fate = .later
+        break
+      }
       // Whatever else comes may end publishers, which must have been counted before.
       flushTally()
       fate = unsafe receive(frame, in: bytes, on: slot)
@@ -155,10 +165,11 @@ extension Shard {
       inputPool.give(&connections[slot].input)
       return
     }
+    if consumed > 0 || carried.isEmpty { connections[slot].unfinishedNs = nowNs }
     // Nothing was worked off and nothing came: it is all there already.
     if consumed == 0 && rest.count == carried.count { return }
     if carried.capacity < rest.count {
-      guard let larger = inputPool.take(rest.count) else {
+      guard let larger = takeInput(rest.count, for: slot) else {
         close(slot, .inputMemory)
         return
       }
@@ -170,7 +181,7 @@ extension Shard {
     unsafe connections[slot].input.append(rest)
   }
 
-  private func pause(_ slot: UInt32) {
+  func pause(_ slot: UInt32) {
     guard connections[slot].phase == .open, !connections[slot].isListedAsPaused else { return }
     connections[slot].isListedAsPaused = true
     append(slot, to: &pausedConnections, of: connections, \.paused)

@@ -4,6 +4,7 @@ extension Shard {
   func receiveSubscribe(
     _ subscribe: Subscribe, frame: FrameView, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) throws(WireError) -> FrameFate {
+    if isScanningTooMuch { return .later }
     // What the client knows from elsewhere must not pass for a topic that comes later.
     _ = noticeTopics()
     let header = frame.header
@@ -56,6 +57,7 @@ extension Shard {
     unsafe notePositions(positions, generation: entry.generation)
     forEach(from: patterns[pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic
+      scansLeft -= 1
       var topicStart = start
       var value = subscribe.startValue
       if topics[id].positionGeneration == entry.generation {
@@ -133,6 +135,7 @@ extension Shard {
   }
 
   func receiveUnsubscribe(_ header: FrameHeader, on slot: UInt32) -> FrameFate {
+    if isScanningTooMuch { return .later }
     guard let subscription = subscriptionIndex.find(slot, header.ref) else {
       return refuse(slot, header, .unknownRef)
     }

@@ -4,6 +4,13 @@ import WireFormat
 // pattern without wildcards is found by its name alone when a topic comes.
 
 extension Shard {
+  /// Names compared in one turn: some milliseconds at most. A peer that asks for more, however it
+  /// asks, waits for the next turn, and with it all who ask for such work.
+  static let scansPerTurn = 65_536
+
+  /// Whether what compares names has had its share of this turn.
+  var isScanningTooMuch: Bool { scansLeft <= 0 }
+
   /// The pattern's row, made and linked to the topics it matches if it is new; nil where a table or
   /// the memory for names is full.
   func internPattern(_ name: [UInt8]) -> UInt32? {
@@ -22,8 +29,13 @@ extension Shard {
     indexPattern(pattern)
     if !isExact { append(pattern, to: &wildPatterns, of: patterns, \.wild) }
     var isFull = false
-    for id in 1..<UInt32(max(1, topics.highWater)) where matches(pattern, id) {
-      if !link(pattern, id) { isFull = true }
+    if isExact {
+      if let id = topicIDs[name] { isFull = !link(pattern, id) }
+    } else {
+      scansLeft -= topics.highWater
+      for id in 1..<UInt32(max(1, topics.highWater)) where matches(pattern, id) {
+        if !link(pattern, id) { isFull = true }
+      }
     }
     if isFull {
       dropPattern(pattern)
@@ -39,6 +51,8 @@ extension Shard {
   /// How many topics of other shards a pattern would have to ask about.
   func foreignMatches(_ name: [UInt8]) -> Int {
     guard broker.shards > 1 else { return 0 }
+    guard name.contains(UInt8(ascii: "*")) || name.contains(UInt8(ascii: ">")) else { return 1 }
+    scansLeft -= topics.highWater
     var count = 0
     for id in 1..<UInt32(max(1, topics.highWater)) where topics[id].shared.owner != index {
       if unsafe name.withUnsafeBytes({
@@ -61,6 +75,7 @@ extension Shard {
   func dropPattern(_ pattern: UInt32) {
     forEach(from: patterns[pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic
+      scansLeft -= 1
       remove(link, from: &topics[id].links, of: links, \.inTopic)
       links.remove(link)
       if topics[id].links == noSlot { loseInterest(id) }
@@ -82,6 +97,7 @@ extension Shard {
       guard let id = topics.insert(TopicEntry(shared: shared)), id == shared.id else {
         preconditionFailure("topics come in the order of their ids")
       }
+      topicIDs[unsafe [UInt8](shared.name)] = id
       if shared.owner == index {
         ownedTopics.append(id)
         if shared.settings.retentionNs != 0 { agingTopics.append(id) }
@@ -100,6 +116,7 @@ extension Shard {
       linkLate(exact, id)
     }
     forEach(from: wildPatterns, of: patterns, \.wild) { pattern in
+      scansLeft -= 1
       if matches(pattern, id) { linkLate(pattern, id) }
     }
     if topics[id].links == noSlot {

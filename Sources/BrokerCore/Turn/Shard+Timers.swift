@@ -4,6 +4,11 @@ extension Shard {
   /// Sessions are looked at this often for silence: a second is fine enough for heartbeats of a
   /// second and more, and a handful of loads a second for each session costs nothing.
   static let sweepNs: UInt64 = 500_000_000
+  /// Turns come more often than this wherever there are connections. One that comes later was held
+  /// up: the process was stopped, or the machine slept.
+  static let pauseNs: UInt64 = 1_000_000_000
+  /// How long peers then have to be heard; what they have sent lies in their sockets.
+  static let graceNs: UInt64 = 2_000_000_000
   /// Rows looked at in one turn, so that 20,000 sessions do not hold up the turn's events.
   private static let sweepRows: UInt32 = 4096
 
@@ -39,6 +44,11 @@ extension Shard {
 
   /// Ends what has been silent too long, and asks what has been silent for a while.
   private func checkSilence(_ slot: UInt32) {
+    switch connections[slot].phase {
+    case .handshake, .open:
+      if nowNs < graceUntilNs { return }
+    case .closing, .ended: break
+    }
     switch connections[slot].phase {
     case .handshake:
       if nowNs - connections[slot].openedNs > UInt64(limits.handshakeTimeoutMs) * 1_000_000 {
