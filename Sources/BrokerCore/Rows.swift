@@ -228,8 +228,8 @@ struct TopicEntry: BitwiseCopyable {
   var isListedForGrant = false
   /// Its publishers wait, or somebody waits for its pages, for a bounded time.
   var isListedAsTimed = false
-  /// Nothing can be given up now; set only while `reclaim` runs.
-  var isReclaimBlocked = false
+  /// The last look through all rings in which this one could not give up what it should.
+  var reclaimBlockedIn: UInt32 = 0
   /// Its only page is being given up; the topic takes no events until all shards have left it.
   var isVacating = false
   var vacatedNs: UInt64 = 0

@@ -86,7 +86,12 @@ public final class Shard {
   /// How often, since the start; for tests to see that they come by here.
   package private(set) var ringsEmptied = 0
   package private(set) var gatesLifted = 0
+  /// Looks through all rings for pages so far; not before these times is there to be another.
+  var reclaimEpoch: UInt32 = 0
   var reclaimAfterNs: UInt64 = 0
+  var urgentAfterNs: UInt64 = 0
+  /// When all last pages were seen to have events that somebody is still to be sent.
+  var noneDrainedNs: UInt64 = 0
   /// Owned topics that keep events up to an age.
   let agingTopics: SlotList
   var transmitList: UInt32 = noSlot

@@ -204,4 +204,56 @@ import WireSupport
     #expect(core.errorCodes(on: 4) == [.memoryExhausted])
     #expect(try core.closeReason(on: 2) == .cursorMemory)
   }
+
+  /// A pool that is full stays full: one look through all rings is for many pages, and it is the
+  /// large rings that give up theirs.
+  @Test(arguments: [1, 2])
+  func oneLookFreesManyPages(shards: Int) {
+    var limits = CoreHarness.smallLimits
+    limits.ringBytes = (8 << 20) * shards
+    limits.topicRetentionBytes = 4 << 20
+    let core = CoreHarness(limits, shards: shards)
+    core.hello(1)
+    for number in UInt32(1)...12 { core.openTopic(1, "hunt.\(number)", ref: number) }
+    for round in UInt64(1)...6 {
+      for ref in UInt32(9)...12 { core.publish(1, batch(round), ref: ref) }
+    }
+    let large = String(repeating: "x", count: 60_000)
+    let rounds: UInt64 = 40
+    for round in 1...rounds {
+      for ref in UInt32(1)...8 {
+        core.publish(1, LooseBatch.encoded([.init(payload: large)], publisherSequence: round), ref: ref)
+      }
+    }
+    let shard = core.shards[0]
+    #expect(acks(core, 1) == 24 + 8 * Int(rounds))
+    // 20 MB came to a pool of 8 MiB.
+    #expect(shard.reclaimEpoch >= 2 && shard.reclaimEpoch <= 40)
+    #expect(shard.pages.usedBytes <= shard.pages.capacityBytes / 4 * 3 + (64 << 10))
+    for id in 9...12 { #expect(shard.view(ofTopic: id)?.firstSequence == 1) }
+    let firsts = (1...8).compactMap { shard.view(ofTopic: $0)?.firstSequence }
+    #expect(firsts.count == 8 && firsts.allSatisfy { $0 > 20 && $0 < 40 })
+  }
+
+  /// Subscriptions of other shards are out of the oldest pages in one round between the shards.
+  @Test func manyPagesInOneRound() {
+    var limits = CoreHarness.smallLimits
+    limits.ringBytes = 8 << 20
+    limits.topicRetentionBytes = 2 << 20
+    let core = CoreHarness(limits, shards: 2)
+    core.hello(1)
+    core.hello(2)
+    for number in UInt32(1)...4 { core.openTopic(1, "hunt.\(number)", ref: number) }
+    core.subscribe(2, ">", events: 0)
+    let large = String(repeating: "x", count: 60_000)
+    for round in UInt64(1)...30 {
+      for ref in UInt32(1)...4 {
+        core.publish(1, LooseBatch.encoded([.init(payload: large)], publisherSequence: round), ref: ref)
+      }
+    }
+    core.advance(milliseconds: 10)
+    let account = account(core, shard: 1)
+    #expect(acks(core, 1) == 120 && account.matched == 120 && account.lost > 40)
+    #expect(core.shards[0].reclaimEpoch < 40)
+  }
 }

@@ -1,7 +1,7 @@
 // When ring memory runs out. A publisher may have to wait for a page, but never for ever: whatever
 // is in the pool can be had back in bounded time.
 //
-//  - Pages before a ring's last one go first, those of the largest ring before others.
+//  - Pages before a ring's last one go first, those of larger rings before others.
 //  - Then last pages too, of rings whose subscriptions have all they had before others: with more
 //    topics than pages each one's last page would else keep the pool full for good. Such a ring is
 //    empty afterwards, as it was before its first event, and its next event finds a page again.
@@ -13,58 +13,113 @@
 extension Shard {
   /// A page of `wanted` bytes, or of `least`, from the pool; when it runs low rings give pages up.
   func allocatePage(_ wanted: Int, least: Int, for id: UInt32) -> Page? {
-    if pages.usedBytes > pages.capacityBytes / 4 * 3, nowNs >= reclaimAfterNs { reclaim() }
+    if pages.usedBytes > pages.capacityBytes / 4 * 3, nowNs >= reclaimAfterNs {
+      if !reclaim(to: reclaimTarget, isUrgent: false) { reclaimAfterNs = nowNs + reclaimPauseNs }
+    }
     if let page = pages.allocate(bytes: wanted) ?? pages.allocate(bytes: least) { return page }
     return reclaimUrgently(least, for: id)
   }
 
-  /// After a vain look through all rings the next one is not before this much later.
-  private static let reclaimPauseNs: UInt64 = 1_000_000
-  /// Pages that are given up for one that is wanted, each after a look through all rings.
-  private static let pagesPerAttempt = 64
+  /// Rings give pages up beyond what made the pool run low, so that one look through all of them is
+  /// for a sixteenth of the pool, and not for one page.
+  private var reclaimTarget: Int { pages.capacityBytes / 16 * 11 }
 
-  /// Makes room in the pool: the rings with the most pages give up their oldest, round by round,
-  /// until a quarter of the pool is free. Every ring keeps its last page.
-  private func reclaim() {
-    let target = pages.capacityBytes / 4 * 3
-    while pages.usedBytes > target {
-      guard giveUpOldest(isUrgent: false) else {
-        reclaimAfterNs = nowNs + Shard.reclaimPauseNs
+  /// After a vain look through all rings the next one is not before this much later: about a
+  /// hundredth of the time goes into looking, however many rings there are.
+  private var reclaimPauseNs: UInt64 {
+    min(max(1_000_000, UInt64(ownedTopics.count) * 1000), Shard.pressedPauseNs / 2)
+  }
+
+  /// Looks through all rings in one attempt, each for those that could not give up what they should.
+  private static let reclaimRounds = 4
+
+  /// Makes room in the pool until no more than `target` bytes are used: all rings above one size give
+  /// up their oldest pages down to it, and every ring keeps its last page.
+  /// - Returns: whether there is as much room as that.
+  private func reclaim(to target: Int, isUrgent: Bool) -> Bool {
+    reclaimEpoch &+= 1
+    var round = 0
+    while pages.usedBytes > target, round < Shard.reclaimRounds,
+      let level = levelOfRings(for: target)
+    {
+      let usedBytes = pages.usedBytes
+      for i in 0..<ownedTopics.count where pages.usedBytes > target {
+        let id = ownedTopics[i]
+        guard canGiveUp(id), topics[id].ringBytes > level else { continue }
+        giveUp(id, downTo: level, isUrgent: isUrgent)
+        // Others, or time, must go on before there is more to be had of it.
+        if topics[id].ringBytes > level { topics[id].reclaimBlockedIn = reclaimEpoch }
+      }
+      if pages.usedBytes == usedBytes { break }
+      round += 1
+    }
+    return pages.usedBytes <= target
+  }
+
+  @inline(__always)
+  private func canGiveUp(_ id: UInt32) -> Bool {
+    topics[id].pageCount > 1 && topics[id].reclaimBlockedIn != reclaimEpoch
+  }
+
+  /// The size that no ring may pass for `target` bytes to be used in all, or a little less; nil where
+  /// no ring can give anything up.
+  private func levelOfRings(for target: Int) -> Int? {
+    var sum = 0
+    var count = 0
+    for i in 0..<ownedTopics.count where canGiveUp(ownedTopics[i]) {
+      sum += topics[ownedTopics[i]].ringBytes
+      count += 1
+    }
+    guard count > 0 else { return nil }
+    let share = target - (pages.usedBytes - sum)
+    guard share > 0 else { return 0 }
+    // What rings below the level leave of their share is for those above it.
+    var level = share / count
+    for _ in 0..<Shard.reclaimRounds {
+      var left = share
+      var above = 0
+      for i in 0..<ownedTopics.count where canGiveUp(ownedTopics[i]) {
+        let bytes = topics[ownedTopics[i]].ringBytes
+        if bytes > level { above += 1 } else { left -= bytes }
+      }
+      guard above > 0, left / above > level else { break }
+      level = left / above
+    }
+    return level
+  }
+
+  /// Gives up the oldest pages of a ring until it has no more than `bytes`, as far as what looks at
+  /// them can be moved on; see `giveUp(_:head:next:)`.
+  private func giveUp(_ id: UInt32, downTo bytes: Int, isUrgent: Bool) {
+    let isBlock = topics[id].shared.settings.isBlock
+    let gate = isBlock ? lowestGate(id) : .max
+    let pin = isBlock ? lowestPin(id) : .max
+    var left = topics[id].ringBytes
+    var floor: UInt64 = 0
+    var page = Page(address: topics[id].headPage)
+    while left > bytes, let here = page, let next = here.next {
+      if gate < next.firstBytes {
+        if isUrgent { press(id, upTo: next.firstBytes) }
         break
       }
+      if pin < next.firstSequence { break }
+      left -= here.bytes
+      floor = next.firstSequence
+      page = next
     }
-    unblockReclaim()
-  }
-
-  /// The oldest page of the largest ring that can give one up.
-  private func giveUpOldest(isUrgent: Bool) -> Bool {
-    while true {
-      var largest = noSlot
-      var largestBytes = 0
-      for i in 0..<ownedTopics.count {
-        let id = ownedTopics[i]
-        guard topics[id].pageCount > 1, !topics[id].isReclaimBlocked,
-          topics[id].ringBytes > largestBytes
-        else { continue }
-        largest = id
-        largestBytes = topics[id].ringBytes
-      }
-      guard largest != noSlot, let head = Page(address: topics[largest].headPage),
-        let next = head.next
-      else { return false }
-      if giveUp(largest, head: head, next: next, isUrgent: isUrgent) { return true }
-      topics[largest].isReclaimBlocked = true
+    guard floor > 0 else { return }
+    let isLeft = moveAll(id, to: floor)
+    let end = isLeft ? floor : min(floor, lowestHold(id))
+    while let head = Page(address: topics[id].headPage), let next = head.next,
+      next.firstSequence <= end
+    {
+      freeHead(id, head, next)
     }
-  }
-
-  private func unblockReclaim() {
-    for i in 0..<ownedTopics.count { topics[ownedTopics[i]].isReclaimBlocked = false }
   }
 
   /// A page of at least `bytes` when there is none: gives up what must be given up for it.
   /// - Returns: nil where other shards, or time, have to go on first.
   private func reclaimUrgently(_ bytes: Int, for id: UInt32) -> Page? {
-    defer { unblockReclaim() }
     var i = 0
     while i < vacatingTopics.count {
       if finishVacating(vacatingTopics[i]) {
@@ -73,14 +128,15 @@ extension Shard {
         i += 1
       }
     }
-    for _ in 0..<Shard.pagesPerAttempt {
-      guard giveUpOldest(isUrgent: true) else {
-        return vacateRings(bytes, for: id, isDrained: true)
-          ?? vacateRings(bytes, for: id, isDrained: false)
-      }
+    if nowNs >= urgentAfterNs {
+      // Where there is room, and all of it in pieces, some more.
+      let target = min(reclaimTarget, pages.usedBytes - max(bytes, pages.capacityBytes / 64))
+      // A look that found too little was for this page, and what else there is are last pages.
+      if !reclaim(to: target, isUrgent: true) { urgentAfterNs = nowNs + reclaimPauseNs }
       if let page = pages.allocate(bytes: bytes) { return page }
     }
-    return nil
+    return vacateRings(bytes, for: id, isDrained: true)
+      ?? vacateRings(bytes, for: id, isDrained: false)
   }
 
   // MARK: Last pages
@@ -99,6 +155,8 @@ extension Shard {
     for i in 0..<vacatingTopics.count { waiting += topics[vacatingTopics[i]].ringBytes }
     // Those that other shards have yet to leave may be enough.
     guard waiting < 2 * bytes else { return nil }
+    // What was not there before in this turn is not there now.
+    if isDrained, noneDrainedNs == nowNs { return nil }
     let count = ownedTopics.count
     for step in 0...count {
       var id = asking
@@ -117,6 +175,7 @@ extension Shard {
         if waiting >= 2 * bytes { return nil }
       }
     }
+    if isDrained { noneDrainedNs = nowNs }
     return nil
   }
 
@@ -169,7 +228,7 @@ extension Shard {
 
   /// How long ago a page may have been wanted at most for its topic to be pressed still: many times
   /// the pause after which a publisher that waits tries again.
-  private static let pressedPauseNs: UInt64 = 100_000_000
+  static let pressedPauseNs: UInt64 = 100_000_000
 
   /// Somebody waits for pages of a block topic that a lossless subscription keeps.
   func press(_ id: UInt32, upTo bytes: UInt64) {

@@ -118,26 +118,25 @@ extension Shard {
   /// Tries to free the oldest page of a ring. Cursors in it are moved on first, here at once, in
   /// other shards as soon as they look; a block topic's gating cursors are left alone.
   /// - Returns: whether it is free.
-  func giveUp(
-    _ id: UInt32, head: Page, next: Page, isUrgent: Bool = false
-  ) -> Bool {
+  func giveUp(_ id: UInt32, head: Page, next: Page) -> Bool {
     let shared = topics[id].shared
     let floor = next.firstSequence
     if shared.settings.isBlock {
       // A subscription that is about to begin gates as soon as it has; its pin stands for it.
-      if lowestGate(id) < next.firstBytes {
-        if isUrgent { press(id, upTo: next.firstBytes) }
-        return false
-      }
-      if lowestPin(id) < floor { return false }
+      if lowestGate(id) < next.firstBytes || lowestPin(id) < floor { return false }
     }
     guard moveAll(id, to: floor) else { return false }
+    freeHead(id, head, next)
+    return true
+  }
+
+  /// Frees the first page of a ring, at which nobody looks any more.
+  func freeHead(_ id: UInt32, _ head: Page, _ next: Page) {
     topics[id].headPage = next.address
     topics[id].pageCount -= 1
     topics[id].ringBytes -= head.bytes
     topics[id].firstSequence = next.firstSequence
     pages.free(head)
-    return true
   }
 
   /// Moves what looks at a ring below `floor` on: here at once, other shards' as soon as they look.
