@@ -222,7 +222,8 @@ import WireSupport
     let rounds: UInt64 = 40
     for round in 1...rounds {
       for ref in UInt32(1)...8 {
-        core.publish(1, LooseBatch.encoded([.init(payload: large)], publisherSequence: round), ref: ref)
+        let batch = LooseBatch.encoded([.init(payload: large)], publisherSequence: round)
+        core.publish(1, batch, ref: ref)
       }
     }
     let shard = core.shards[0]
@@ -248,8 +249,10 @@ import WireSupport
     let large = String(repeating: "x", count: 60_000)
     for round in UInt64(1)...30 {
       for ref in UInt32(1)...4 {
-        core.publish(1, LooseBatch.encoded([.init(payload: large)], publisherSequence: round), ref: ref)
+        let batch = LooseBatch.encoded([.init(payload: large)], publisherSequence: round)
+        core.publish(1, batch, ref: ref)
       }
+      core.advance(milliseconds: 2)
     }
     core.advance(milliseconds: 10)
     let account = account(core, shard: 1)
