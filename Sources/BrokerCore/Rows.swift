@@ -46,6 +46,8 @@ struct ConnectionEntry: BitwiseCopyable {
   /// Closing: everything is written, and the peer has been told that nothing more comes.
   var isShut = false
   var isListedAsPaused = false
+  /// Paused for a topic that takes no more before its subscriptions have been told.
+  var isHeldBack = false
   /// A subscription of it with policy disconnect has come beyond its bounds.
   var isListedAsBehind = false
   var hasPingOutstanding = false
@@ -236,6 +238,9 @@ struct TopicEntry: BitwiseCopyable {
   var ringBytes = 0
   var firstSequence: UInt64 = 1
   var nextSequence: UInt64 = 1
+  /// Up to where subscriptions have been told of it, and the bytes of its pages that came since.
+  var offeredSequence: UInt64 = 1
+  var freshBytes = 0
   var totalBytes: UInt64 = 0
   var batches: UInt64 = 0
   var writers: UInt32 = noSlot

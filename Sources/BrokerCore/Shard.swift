@@ -102,6 +102,11 @@ public final class Shard {
   var movingFrom = TopicShared.Tail()
   var pausedConnections: UInt32 = noSlot
   var pausedCount = 0
+  /// Those of them that wait for subscriptions to be told, and how many found so in this turn.
+  var heldBackCount = 0
+  var heldBackInTurn = 0
+  /// The last batch that was refused may come in the next turn.
+  var isHeldBack = false
 
   /// Requests that found their ring full, in order; empty in the usual case.
   var waitingRequests: [UInt32] = []
@@ -223,6 +228,8 @@ public final class Shard {
       self.realtimeNs == 0 ? realtimeNs : max(realtimeNs, self.realtimeNs + passedNs / 2)
     scansLeft = Shard.scansPerTurn
     expiredInTurn = 0
+    heldBackInTurn = 0
+    isHeldBack = false
     counters.beginTurn(self.realtimeNs)
   }
 
@@ -294,7 +301,8 @@ public final class Shard {
   public func prepareToSleep() -> Bool {
     guard transmitList == noSlot, movedTopics.isEmpty, closedConnections.isEmpty,
       grantTopics.isEmpty, ackPublishers.isEmpty, condemnedConnections.isEmpty,
-      resumedConnections.isEmpty, shutConnections.isEmpty, holdTopics.isEmpty
+      resumedConnections.isEmpty, shutConnections.isEmpty, holdTopics.isEmpty,
+      !isHeldBack
     else { return false }
     broker.setSleeping(true, shard: index)
     // Pairs with the fence of whoever wakes this shard.

@@ -170,7 +170,9 @@ final class ShardLoop {
     var left = sockets.readyCount
     var work = 0
     var bytes = 0
-    while left > 0, bytes < ShardLoop.receiveBytesPerTurn, let id = sockets.takeReady() {
+    while left > 0, bytes < ShardLoop.receiveBytesPerTurn, shard.mayReceive,
+      let id = sockets.takeReady()
+    {
       left -= 1
       work += 1
       guard let fd = sockets.fd(id) else { continue }

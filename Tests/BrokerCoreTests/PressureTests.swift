@@ -236,4 +236,48 @@ import WireSupport
     core.advance(milliseconds: 1)
     #expect(timed(core) == 0)
   }
+
+  // MARK: Small rings
+
+  /// What comes in one read is more than the ring keeps: a subscription with credit gets it all, and
+  /// the publishers wait for no longer than that takes.
+  @Test(arguments: [0, 20] as [UInt64])
+  func aReadLargerThanTheRing(retentionEvents: UInt64) {
+    let core = CoreHarness()
+    let open = OpenTopic(
+      mode: .openOrCreate, options: [], ackLevel: .accepted, retentionEvents: retentionEvents,
+      retentionBytes: 16_384, topic: "small")
+    core.hello(2)
+    core.subscribe(2, "small")
+    let payload = String(repeating: "x", count: 3000)
+    for number in [1, 3, 4] {
+      core.hello(number)
+      core.send(on: number) { open.encode(into: &$0, ref: 1, correlation: 2) }
+    }
+    for round in UInt64(0)..<3 {
+      for number in [1, 3, 4] {
+        core.sendAlone(
+          (1...60).flatMap {
+            CoreHarness.publishFrame(
+              LooseBatch.encoded(
+                [.init(payload: payload)], publisherSequence: round * 60 + UInt64($0)))
+          }, on: number)
+      }
+      core.pump()
+    }
+    let row = core.region.subscriptions(shard: 0)[0]
+    #expect(row.get(.matchedEvents) == 540 && row.get(.deliveredEvents) == 540)
+    let shard = core.shards[0]
+    #expect(shard.heldBackCount == 0 && shard.mayReceive)
+    let left = shard.view(ofTopic: 1)
+    #expect((left?.firstSequence ?? 0) > 500)
+    // Nobody subscribes: nobody waits.
+    core.hangUp(2)
+    core.sendAlone(
+      (181...260).flatMap {
+        CoreHarness.publishFrame(
+          LooseBatch.encoded([.init(payload: payload)], publisherSequence: UInt64($0)))
+      }, on: 1)
+    #expect(shard.view(ofTopic: 1)?.nextSequence == 621)
+  }
 }

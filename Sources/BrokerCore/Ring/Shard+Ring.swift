@@ -47,6 +47,13 @@ extension Shard {
   private func addPage(_ id: UInt32, forBytes bytes: Int) -> Page? {
     if topics[id].isVacating, !finishVacating(id) { return nil }
     trim(id)
+    // What lies here must have been offered before it gives way. After this turn's fan-out it has.
+    if topics[id].freshBytes > 0, isAwaited(id),
+      topics[id].freshBytes + bytes > Int(clamping: topics[id].shared.settings.retentionBytes / 2)
+    {
+      isHeldBack = true
+      return nil
+    }
     let usual =
       Page(address: topics[id].tailPage).map { min($0.bytes * 4, Shard.usualPageBytesMax) }
       ?? Shard.firstPageBytes
@@ -68,7 +75,13 @@ extension Shard {
     topics[id].tailPage = page.address
     topics[id].pageCount += 1
     topics[id].ringBytes += page.bytes
+    topics[id].freshBytes += page.bytes
     return page
+  }
+
+  /// Somebody subscribes to a topic that this shard owns.
+  private func isAwaited(_ id: UInt32) -> Bool {
+    topics[id].isInterested || topics[id].shared.interest != 0
   }
 
   // MARK: Giving pages back
@@ -85,7 +98,9 @@ extension Shard {
         topics[id].ringBytes > Int(clamping: settings.retentionBytes)
         || (settings.retentionEvents != 0 && kept >= settings.retentionEvents)
         || (settings.retentionNs != 0 && realtimeNs - min(realtimeNs, head.lastTime) > settings.retentionNs)
-      guard isOver, giveUp(id, head: head, next: next) else { return }
+      guard isOver, head.endSequence <= topics[id].offeredSequence || !isAwaited(id),
+        giveUp(id, head: head, next: next)
+      else { return }
     }
   }
 
@@ -98,7 +113,9 @@ extension Shard {
     var bytes = topics[id].ringBytes
     var floor: UInt64 = 0
     var page = Page(address: topics[id].headPage)
-    while bytes > retention, let here = page, let next = here.next {
+    while bytes > retention, let here = page, let next = here.next,
+      here.endSequence <= topics[id].offeredSequence
+    {
       bytes -= here.bytes
       floor = next.firstSequence
       page = next
@@ -183,6 +200,8 @@ extension Shard {
       let id = grownTopics[i]
       i += 1
       topics[id].isListedAsGrown = false
+      topics[id].offeredSequence = topics[id].nextSequence
+      topics[id].freshBytes = 0
       counters.topicGrew(id, topics[id])
       if topics[id].isInterested { listAsMoved(id) }
       guard broker.shards > 1 else { continue }

@@ -104,11 +104,7 @@ extension Shard {
       remove(slot, from: &transmitList, of: connections, \.transmit)
       connections[slot].isListedForTransmit = false
     }
-    if connections[slot].isListedAsPaused {
-      remove(slot, from: &pausedConnections, of: connections, \.paused)
-      connections[slot].isListedAsPaused = false
-      pausedCount -= 1
-    }
+    unpause(slot)
     inputPool.give(&connections[slot].input)
     outputPool.give(&connections[slot].stash)
     outputPool.give(&connections[slot].control)

@@ -82,15 +82,26 @@ extension Shard {
     end(slot)
   }
 
+  /// Whether more sockets are to be read in this turn. What was read of those whose frames have to
+  /// wait takes memory, which is bounded; each turn lets some of them go on.
+  public var mayReceive: Bool { heldBackCount < Shard.heldBackMax }
+
+  /// Reads that wait for subscriptions to be told of what came before, 256 KiB each.
+  private static let heldBackMax = 64
+  /// Of these so many are looked at in a turn, since a look copies what was read.
+  private static let heldBackLooks = 8
+
   /// Tries again what had to wait for room.
   /// - Returns: how many connections wait still.
   public func retryPaused() -> Int {
     for _ in 0..<pausedCount {
       let slot = pausedConnections
       guard slot != noSlot else { break }
-      remove(slot, from: &pausedConnections, of: connections, \.paused)
-      pausedCount -= 1
-      connections[slot].isListedAsPaused = false
+      if connections[slot].isHeldBack, heldBackInTurn >= Shard.heldBackLooks {
+        pausedConnections = connections[slot].paused.next
+        continue
+      }
+      unpause(slot)
       guard connections[slot].phase == .open else {
         // Closing: what it sent meanwhile is to be read and dropped.
         resumed(slot)
@@ -109,7 +120,12 @@ extension Shard {
     var offset = 0
     var fate = FrameFate.done
     var frames = 0
-    defer { counters.framesReceived(slot, frames) }
+    let wasHeldBack = isHeldBack
+    isHeldBack = false
+    defer {
+      if wasHeldBack { isHeldBack = true }
+      counters.framesReceived(slot, frames)
+    }
     frames: while true {
       if let publish = unsafe wholePublish(in: bytes, at: offset, on: slot) {
         if drain != nil { return mute(slot) }
@@ -155,7 +171,13 @@ extension Shard {
     }
     flushTally()
     unsafe keep(slot, UnsafeRawBufferPointer(rebasing: bytes[offset...]), consumed: offset)
-    if fate == .later { pause(slot) }
+    guard fate == .later else { return }
+    pause(slot)
+    if isHeldBack, connections[slot].isListedAsPaused, !connections[slot].isHeldBack {
+      connections[slot].isHeldBack = true
+      heldBackCount += 1
+      heldBackInTurn += 1
+    }
   }
 
   /// Keeps the bytes of a frame that is not whole, or waits, for the next time.
@@ -179,6 +201,18 @@ extension Shard {
       connections[slot].input.consume(carried.count)
     }
     unsafe connections[slot].input.append(rest)
+  }
+
+  /// Takes a connection from among those that wait for room.
+  func unpause(_ slot: UInt32) {
+    guard connections[slot].isListedAsPaused else { return }
+    remove(slot, from: &pausedConnections, of: connections, \.paused)
+    connections[slot].isListedAsPaused = false
+    pausedCount -= 1
+    if connections[slot].isHeldBack {
+      connections[slot].isHeldBack = false
+      heldBackCount -= 1
+    }
   }
 
   func pause(_ slot: UInt32) {
