@@ -87,7 +87,8 @@ extension GalleonError: CustomStringConvertible {
     case .timeout: "no answer in time"
     case .cancelled: "cancelled"
     case .gap(let gap): "\(gap)"
-    case .eventsLost(let count): "\(count) published events may be lost with the connection"
+    case .eventsLost(let count):
+      "\(count) published \(count == 1 ? "event" : "events") may be lost with the connection"
     case .eventTooLarge(let bytes, let max):
       "an event of \(bytes) bytes is too large; a batch holds at most \(max)"
     case .invalidEvent(let text): text

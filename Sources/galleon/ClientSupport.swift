@@ -29,7 +29,7 @@ enum ClientSupport {
     case .invalidAddress(let text): .usage(text)
     case .cannotConnect(let text):
       .unavailable("no broker at \(url.text): \(text.withoutPrefix(url.place + ": "))")
-    case .connectionLost, .timeout: .unavailable("\(url.text): \(error)")
+    case .connectionLost, .eventsLost, .timeout: .unavailable("\(url.text): \(error)")
     case .closed(let reason, _) where goneReasons.contains(reason.name):
       .unavailable("\(url.text): \(error)")
     default: .failure("\(error)")
