@@ -18,9 +18,11 @@ extension Shard {
     if used <= limits.inputBytes / 2 { return .max }
     if used > limits.inputBytes / 4 * 3 {
       endUnfinished(before: nowNs - min(nowNs, Shard.unfinishedNsMax))
-      // Who has begun a frame may finish it; nobody begins one.
+      // Who has begun a frame may finish it; who only publishes begins none. Subscribers are heard:
+      // what publishers wait for may be their credit.
       if inputPool.usedBytes > limits.inputBytes / 4 * 3, connections[slot].input.isEmpty,
-        connections[slot].phase == .open
+        connections[slot].phase == .open, connections[slot].publisherCount > 0,
+        connections[slot].subscriptionCount == 0
       {
         pause(slot)
         return nil
