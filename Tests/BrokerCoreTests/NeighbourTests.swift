@@ -125,6 +125,39 @@ import WireFormat
     #expect(try core.closeReason(on: 1) == .inputMemory)
   }
 
+  @Test func whoWaitsForInputMemoryIsNotReadAgainAndAgain() throws {
+    var limits = CoreHarness.smallLimits
+    limits.inputBytes = 4 << 20
+    let core = CoreHarness(limits)
+    let shard = core.shards[0]
+    core.hello(60)
+    core.openTopic(60, "honest")
+    let publisher = try #require(core.connections[60]?.id)
+    func mayRead() -> Bool { unsafe shard.receiveRoom(publisher) != nil }
+    #expect(mayRead())
+    // Frames that have just begun take what there is.
+    let large = CoreHarness.publishFrame([UInt8](repeating: 0, count: 100_000))
+    var number = 0
+    while mayRead() {
+      number += 1
+      core.hello(number)
+      for start in stride(from: 0, to: 60_000, by: 10_000) {
+        core.send(Array(large[start..<(start + 10_000)]), on: number)
+      }
+      try #require(number < 60)
+    }
+    for _ in 1...10 {
+      #expect(shard.retryPaused() == 1)
+      #expect(shard.pollResumed() == nil)
+    }
+    // Those that stay unfinished end.
+    core.stop(milliseconds: 1500)
+    shard.beginTurn(nowNs: core.nowNs, realtimeNs: core.nowNs)
+    #expect(shard.retryPaused() == 0)
+    #expect(shard.pollResumed() == publisher)
+    #expect(mayRead())
+  }
+
   @Test func whoWasHeldUpWithTheBrokerIsNotSilent() throws {
     let core = CoreHarness()
     core.hello(1, heartbeatMs: 1000)

@@ -6,8 +6,12 @@ import WireFormat
 // sessions, after which nothing may be in use.
 
 extension Simulation {
-  /// How often all are given a turn before it counts as never ending.
+  /// How often all are given a turn, without anybody getting anywhere, before it counts as never
+  /// ending.
   private static let roundsMax = 4000
+  /// And in all: a full pool that a stalled subscription frees page by page, each after its time,
+  /// takes some hundred rounds a page.
+  private static let roundsMaxInAll = 400_000
   /// Time that must pass without anything to do: longer than any timeout of a run.
   private static let quietNs: UInt64 = 5_000_000_000
 
@@ -22,12 +26,22 @@ extension Simulation {
       }
   }
 
+  /// Events that the broker has accepted so far.
+  private var acceptedEvents: Int { ends().values.reduce(0) { $0 + Int($1.next) } }
+
   /// Lets everybody go on until there is nothing to do, and for some time more.
   private func settle(until isDone: () -> Bool = { false }) {
     var quietSinceNs: UInt64?
     var seen = progress
-    for _ in 0..<Self.roundsMax {
+    var advanced = progress + acceptedEvents
+    var roundsLeft = Self.roundsMax
+    for _ in 0..<Self.roundsMaxInAll where roundsLeft > 0 {
       guard fault == nil, !isDone() else { return }
+      roundsLeft -= 1
+      if advanced != progress + acceptedEvents {
+        advanced = progress + acceptedEvents
+        roundsLeft = Self.roundsMax
+      }
       for driver in drivers where !driver.isAsleep {
         repeat { driver.step(self) } while driver.phase != .begin && fault == nil
       }

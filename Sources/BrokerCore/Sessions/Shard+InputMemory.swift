@@ -16,20 +16,24 @@ extension Shard {
   func receiveBytesMax(_ slot: UInt32) -> Int? {
     let used = inputPool.usedBytes
     if used <= limits.inputBytes / 2 { return .max }
-    if used > limits.inputBytes / 4 * 3 {
-      endUnfinished(before: nowNs - min(nowNs, Shard.unfinishedNsMax))
-      // Who has begun a frame may finish it; who only publishes begins none. Subscribers are heard:
-      // what publishers wait for may be their credit.
-      if inputPool.usedBytes > limits.inputBytes / 4 * 3, connections[slot].input.isEmpty,
-        connections[slot].phase == .open, connections[slot].publisherCount > 0,
-        connections[slot].subscriptionCount == 0
-      {
-        pause(slot)
-        return nil
-      }
+    if waitsForInputMemory(slot) {
+      pause(slot)
+      return nil
     }
     return Shard.receiveBytesShort
   }
+
+  /// Whether a session may begin no frame until there is memory again. Who has begun one may finish
+  /// it. Subscribers are heard: what publishers wait for may be their credit.
+  func waitsForInputMemory(_ slot: UInt32) -> Bool {
+    guard isInputMemoryShort else { return false }
+    endUnfinished(before: nowNs - min(nowNs, Shard.unfinishedNsMax))
+    let entry = connections[slot]
+    return isInputMemoryShort && entry.phase == .open && entry.input.isEmpty
+      && entry.publisherCount > 0 && entry.subscriptionCount == 0
+  }
+
+  private var isInputMemoryShort: Bool { inputPool.usedBytes > limits.inputBytes / 4 * 3 }
 
   /// Memory for a session's unfinished frame, at the expense of those that have been unfinished for
   /// longest; nil where nobody has any to give.

@@ -97,7 +97,10 @@ extension Shard {
     for _ in 0..<pausedCount {
       let slot = pausedConnections
       guard slot != noSlot else { break }
-      if connections[slot].isHeldBack, heldBackInTurn >= Shard.heldBackLooks {
+      let isLater =
+        connections[slot].isHeldBack
+        ? heldBackInTurn >= Shard.heldBackLooks : waitsForInputMemory(slot)
+      if isLater {
         pausedConnections = connections[slot].paused.next
         continue
       }
