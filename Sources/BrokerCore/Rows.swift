@@ -51,8 +51,12 @@ struct ConnectionEntry: BitwiseCopyable {
   /// A subscription of it with policy disconnect has come beyond its bounds.
   var isListedAsBehind = false
   var hasPingOutstanding = false
+  /// A subscription of it has policy disconnect with a bound in time.
+  var hasTimedPolicy = false
   /// Draining: a PUBLISH has come, behind which nothing is looked at.
   var isMuted = false
+  /// Of the protocol.
+  var version: UInt8 = 1
   var closeReason: UInt16 = 0
   var codecs: UInt32 = 0
   /// What the client accepts, and what it may send, in a header's terms.
@@ -139,6 +143,14 @@ struct SubscriptionEntry: BitwiseCopyable {
   var sentBytes: UInt64 = 0
   var lagEventsMax: UInt64
   var lagBytesMax: UInt64
+  /// Age in milliseconds beyond which an event is not delivered, or ends the session; 0 for none.
+  var lagMsMax: UInt32 = 0
+  /// With disconnect: how long it may be without credit while something is pending; 0 for no bound.
+  var noCreditMsMax: UInt32 = 0
+  /// With sample: events whose sequence is a multiple of it are delivered.
+  var sampleEvery: UInt32 = 1
+  /// Since when it is held back for the reason that its counters say.
+  var blockedNs: UInt64 = 0
   var inPattern = Links()
   var inConnection = Links()
   var serving = Links()

@@ -205,6 +205,10 @@ struct ShardCounters {
     topics[Int(topic)].addSubscriptions(1)
   }
 
+  func policySet(_ slot: UInt32, _ policy: Policy) {
+    subscriptions[Int(slot)].set(.policy, UInt32(policy.rawValue))
+  }
+
   func subscriptionLeft(topic: UInt32) { topics[Int(topic)].addSubscriptions(UInt64.max) }
 
   func blocked(_ slot: UInt32, _ cause: BlockedCause) {

@@ -3,7 +3,7 @@
 /// What the two sides of a connection must agree on before anything else.
 public enum ProtocolVersion {
   /// The highest version that this module speaks.
-  public static var version: UInt16 { @_noLocks get { 1 } }
+  public static var version: UInt16 { @_noLocks get { 2 } }
   /// The lowest version that this module speaks.
   public static var versionMin: UInt16 { @_noLocks get { 1 } }
   /// The first four bytes of a HELLO's body.
@@ -55,6 +55,8 @@ public enum WireLimits {
   public static var heartbeatMsMin: Int { @_noLocks get { 1000 } }
   /// Longest heartbeat interval a client may ask for. In milliseconds.
   public static var heartbeatMsMax: Int { @_noLocks get { 300_000 } }
+  /// A stop that is shorter is not told by BLOCKED. In milliseconds.
+  public static var blockedNoticeMs: Int { @_noLocks get { 100 } }
   /// How long a stranger may take to say HELLO. In milliseconds.
   public static var handshakeTimeoutMs: Int { @_noLocks get { 5000 } }
   /// Default time that a subscription may hold back publishers of a block topic. In milliseconds.
@@ -101,7 +103,7 @@ public enum FrameType: UInt8, CaseIterable, Sendable {
   /// Closes the subscription.
   case unsubscribe = 0x22
   /// The subscription is closed, and nothing of it follows. Its closing account: matched =
-  /// delivered + dropped + expired + closed.
+  /// delivered + dropped + expired + closed + what PASSED has told.
   case unsubscribed = 0x23
   /// What the subscription may have been delivered in all since it was opened.
   case credit = 0x24
@@ -112,6 +114,22 @@ public enum FrameType: UInt8, CaseIterable, Sendable {
   /// Names a topic id, before the first DELIVER or GAP of the session that uses it. May be
   /// repeated.
   case topicInfo = 0x27
+  /// Changes the subscription's policy and its bounds, from where it stands.
+  case setPolicy = 0x28
+  /// The policy is in force for everything that follows.
+  case policySet = 0x29
+  /// Batches of one topic of which the policy has left events out; each has its own sequence, and
+  /// PASSED closes the account.
+  case deliverSelected = 0x2a
+  /// The subscription is through with these sequences of a topic: what DELIVER_SELECTED did not
+  /// bring of them will not come.
+  case passed = 0x2b
+  /// What is known of a topic's keys is to be forgotten: its whole state follows as
+  /// DELIVER_SELECTED, up to a PASSED whose first is 0.
+  case stateReset = 0x2c
+  /// A subscription is sent nothing, or a publisher's batches are not taken, for blockedNoticeMs
+  /// already, and why; with cause none: it goes on.
+  case blocked = 0x2d
   /// From a client: the answer to a request that carried a reply address. From the broker: such an
   /// answer, for this session. One batch of one event, not compressed. If the address is gone the
   /// client hears ERROR noReceiver with its correlation.
@@ -145,6 +163,12 @@ public enum FrameType: UInt8, CaseIterable, Sendable {
     case 0x25: self = .deliver
     case 0x26: self = .gap
     case 0x27: self = .topicInfo
+    case 0x28: self = .setPolicy
+    case 0x29: self = .policySet
+    case 0x2A: self = .deliverSelected
+    case 0x2B: self = .passed
+    case 0x2C: self = .stateReset
+    case 0x2D: self = .blocked
     case 0x30: self = .reply
     case 0x31: self = .stats
     case 0x32: self = .statsPage
@@ -163,10 +187,12 @@ extension FrameType {
   public var sender: FrameSender {
     @_noLocks get {
       switch self {
-      case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats:
+      case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit,
+        .setPolicy, .stats:
         .client
       case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
-        .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
+        .unsubscribed, .deliver, .gap, .topicInfo, .policySet, .deliverSelected, .passed,
+        .stateReset, .blocked, .statsPage:
         .broker
       case .ping, .pong, .close, .reply:
         .both
@@ -210,6 +236,12 @@ extension FrameType {
     case .deliver: "DELIVER"
     case .gap: "GAP"
     case .topicInfo: "TOPIC_INFO"
+    case .setPolicy: "SET_POLICY"
+    case .policySet: "POLICY_SET"
+    case .deliverSelected: "DELIVER_SELECTED"
+    case .passed: "PASSED"
+    case .stateReset: "STATE_RESET"
+    case .blocked: "BLOCKED"
     case .reply: "REPLY"
     case .stats: "STATS"
     case .statsPage: "STATS_PAGE"
@@ -252,9 +284,11 @@ public enum Policy: UInt8, CaseIterable, Sendable {
   case lossless = 0
   /// Beyond its lag bounds the oldest events are dropped, as a GAP.
   case dropOldest = 1
-  /// Only the newest event of each key. Reserved: answered with notSupported in this version.
+  /// Behind, only the newest event of each key of a keyed topic; on a topic without keys it acts as
+  /// drop-oldest. Since version 2; before, answered with notSupported.
   case latest = 2
-  /// Every n-th event. Reserved: answered with notSupported in this version.
+  /// Every n-th event, by sequence; SET_POLICY says n, which is 1 until then. Since version 2;
+  /// before, answered with notSupported.
   case sample = 3
   /// Beyond its lag bounds, or where the ring ran over it, the session ends with slowSubscriber.
   case disconnect = 4
@@ -295,6 +329,9 @@ public enum Start: UInt8, CaseIterable, Sendable {
   /// With the first batch whose broker time is at or after start_value, in nanoseconds since the
   /// Unix epoch.
   case time = 3
+  /// With the newest event of every key of a keyed topic, then with the next one; on a topic
+  /// without keys like latest. Since version 2.
+  case state = 4
 
   /// Nil where the number is not defined.
   @_noLocks public init?(rawValue: UInt8) {
@@ -303,6 +340,7 @@ public enum Start: UInt8, CaseIterable, Sendable {
     case 1: self = .earliest
     case 2: self = .sequence
     case 3: self = .time
+    case 4: self = .state
     default: return nil
     }
   }
@@ -314,6 +352,7 @@ public enum Start: UInt8, CaseIterable, Sendable {
     case .earliest: "earliest"
     case .sequence: "sequence"
     case .time: "time"
+    case .state: "state"
     }
   }
 }
@@ -423,6 +462,110 @@ public enum GapCause: UInt8, CaseIterable, Sendable {
     case .corrupt: "corrupt"
     case .notRetained: "notRetained"
     case .newEpoch: "newEpoch"
+    }
+  }
+}
+
+/// Why a policy has left events out. Since version 2.
+public enum LeftOut: UInt8, CaseIterable, Sendable {
+  /// A later event with the same key was delivered, or will be.
+  case conflated = 1
+  /// Its sequence is no multiple of the subscription's n.
+  case sampledOut = 2
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 1: self = .conflated
+    case 2: self = .sampledOut
+    default: return nil
+    }
+  }
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .conflated: "conflated"
+    case .sampledOut: "sampledOut"
+    }
+  }
+}
+
+/// What BLOCKED's ref is the number of. Since version 2.
+public enum BlockedSide: UInt8, CaseIterable, Sendable {
+  /// A subscription.
+  case subscription = 0
+  /// A publisher.
+  case publisher = 1
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .subscription
+    case 1: self = .publisher
+    default: return nil
+    }
+  }
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .subscription: "subscription"
+    case .publisher: "publisher"
+    }
+  }
+}
+
+/// Why a subscription is sent nothing, or a publisher's batches are not taken. The same values as
+/// BlockedCause of the counters. Since version 2.
+public enum BlockedBy: UInt8, CaseIterable, Sendable {
+  /// It goes on.
+  case none = 0
+  /// No credit in events.
+  case creditEvents = 1
+  /// No credit in bytes.
+  case creditBytes = 2
+  /// The connection's socket takes nothing.
+  case socket = 3
+  /// It waits for its turn.
+  case turn = 4
+  /// It waits to hear where it starts in a topic.
+  case attaching = 5
+  /// A publisher: the broker waits for ring memory that subscriptions still read.
+  case memory = 6
+  /// A publisher of a block topic: it waits for a lossless subscription.
+  case subscriber = 7
+  /// A publisher: the broker is shutting down.
+  case draining = 8
+
+  /// Nil where the number is not defined.
+  @_noLocks public init?(rawValue: UInt8) {
+    switch rawValue {
+    case 0: self = .none
+    case 1: self = .creditEvents
+    case 2: self = .creditBytes
+    case 3: self = .socket
+    case 4: self = .turn
+    case 5: self = .attaching
+    case 6: self = .memory
+    case 7: self = .subscriber
+    case 8: self = .draining
+    default: return nil
+    }
+  }
+
+  /// The name as the protocol writes it.
+  public var name: StaticString {
+    switch self {
+    case .none: "none"
+    case .creditEvents: "creditEvents"
+    case .creditBytes: "creditBytes"
+    case .socket: "socket"
+    case .turn: "turn"
+    case .attaching: "attaching"
+    case .memory: "memory"
+    case .subscriber: "subscriber"
+    case .draining: "draining"
     }
   }
 }
@@ -1733,7 +1876,7 @@ public struct Unsubscribe: Equatable, Sendable {
 }
 
 /// UNSUBSCRIBED: The subscription is closed, and nothing of it follows. Its closing account:
-/// matched = delivered + dropped + expired + closed.
+/// matched = delivered + dropped + expired + closed + what PASSED has told.
 public struct Unsubscribed: Equatable, Sendable {
   public static var type: FrameType { @_noLocks get { .unsubscribed } }
   /// Bytes of a frame up to its first field of varying size, with the header.
@@ -2033,6 +2176,399 @@ public struct TopicInfo: Equatable, Sendable {
     writer.append(epoch)
     writer.append(string16: name, max: 255)
     return writer.endFrame()
+  }
+}
+
+/// SET_POLICY: Changes the subscription's policy and its bounds, from where it stands.
+public struct SetPolicy: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .setPolicy } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 48 } }
+
+  /// Policy.
+  public var policyRaw: UInt8
+  /// With sample: events whose sequence is a multiple of it are delivered; 0 is 1.
+  public var sampleEvery: UInt32
+  /// As in SUBSCRIBE.
+  public var lagEventsMax: UInt64
+  /// As in SUBSCRIBE. In charged bytes.
+  public var lagBytesMax: UInt64
+  /// Age of an event beyond which drop-oldest drops it, latest and sample do not deliver it, and
+  /// disconnect ends the session where nothing can be sent; 0 for none. In milliseconds.
+  public var lagMsMax: UInt32
+  /// With disconnect: how long the subscription may be without credit while something is pending; 0
+  /// for no bound. In milliseconds.
+  public var noCreditMsMax: UInt32
+
+  /// Nil where the number that was received is not defined.
+  public var policy: Policy? { @_noLocks get { Policy(rawValue: policyRaw) } }
+
+  @_noLocks public init(
+    policy: Policy, sampleEvery: UInt32 = 0, lagEventsMax: UInt64 = 0, lagBytesMax: UInt64 = 0,
+    lagMsMax: UInt32 = 0, noCreditMsMax: UInt32 = 0
+  ) {
+    self.policyRaw = policy.rawValue
+    self.sampleEvery = sampleEvery
+    self.lagEventsMax = lagEventsMax
+    self.lagBytesMax = lagBytesMax
+    self.lagMsMax = lagMsMax
+    self.noCreditMsMax = noCreditMsMax
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(32)
+    policyRaw = reader.loadUInt8(at)
+    sampleEvery = reader.loadUInt32(at + 4)
+    lagEventsMax = reader.loadUInt64(at + 8)
+    lagBytesMax = reader.loadUInt64(at + 16)
+    lagMsMax = reader.loadUInt32(at + 24)
+    noCreditMsMax = reader.loadUInt32(at + 28)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(policyRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(sampleEvery)
+    writer.append(lagEventsMax)
+    writer.append(lagBytesMax)
+    writer.append(lagMsMax)
+    writer.append(noCreditMsMax)
+    return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 44, typeRaw: 0x28, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(policyRaw, at: 16)
+    unsafe memory.store(0 as UInt8, at: 17)
+    unsafe memory.store(0 as UInt16, at: 18)
+    unsafe memory.store(sampleEvery, at: 20)
+    unsafe memory.store(lagEventsMax, at: 24)
+    unsafe memory.store(lagBytesMax, at: 32)
+    unsafe memory.store(lagMsMax, at: 40)
+    unsafe memory.store(noCreditMsMax, at: 44)
+  }
+}
+
+/// POLICY_SET: The policy is in force for everything that follows.
+public struct PolicySet: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .policySet } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 20 } }
+
+  /// Policy in force.
+  public var policyRaw: UInt8
+
+  /// Nil where the number that was received is not defined.
+  public var policy: Policy? { @_noLocks get { Policy(rawValue: policyRaw) } }
+
+  @_noLocks public init(policy: Policy) {
+    self.policyRaw = policy.rawValue
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(4)
+    policyRaw = reader.loadUInt8(at)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(policyRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 16, typeRaw: 0x29, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(policyRaw, at: 16)
+    unsafe memory.store(0 as UInt8, at: 17)
+    unsafe memory.store(0 as UInt16, at: 18)
+  }
+}
+
+/// DELIVER_SELECTED: Batches of one topic of which the policy has left events out; each has its own
+/// sequence, and PASSED closes the account.
+public struct DeliverSelected: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .deliverSelected } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 24 } }
+
+  /// The topic's id, which a TOPIC_INFO has named before.
+  public var topic: UInt32
+  /// Uncompressed batches of one event, each padded with zero bytes to a multiple of 8. As offsets
+  /// from the start of the frame.
+  public var batches: Range<Int>
+
+  @_noLocks public init(topic: UInt32) {
+    self.topic = topic
+    self.batches = 0..<0
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    topic = reader.loadUInt32(at)
+    batches = reader.takeRest()
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, batches: RawSpan
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(0 as UInt32)
+    writer.append(batches)
+    return writer.endFrame()
+  }
+
+  /// Writes everything before `batches` and a header that counts `restCount` bytes after it, which
+  /// the caller sends from where they are. False where it does not fit.
+  public func encodePrefix(
+    into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(0 as UInt32)
+    return writer.endFrame(followedBy: restCount)
+  }
+
+  /// Writes `prefixSize` bytes: the frame up to `batches`, with a header that counts `restCount`
+  /// bytes after it. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0, restCount: Int
+  ) {
+    let header = FrameHeader(
+      length: UInt32(20 + restCount), typeRaw: 0x2A, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(0 as UInt32, at: 20)
+  }
+}
+
+/// PASSED: The subscription is through with these sequences of a topic: what DELIVER_SELECTED did
+/// not bring of them will not come.
+public struct Passed: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .passed } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 72 } }
+
+  /// The topic's id.
+  public var topic: UInt32
+  /// Why events were left out.
+  public var kindRaw: UInt8
+  /// First sequence; 0 where DELIVER_SELECTED has brought the whole state of the topic.
+  public var first: UInt64
+  /// Last sequence; the subscription goes on behind it.
+  public var last: UInt64
+  /// How many events that were pending have been left out.
+  public var events: UInt64
+  /// Their charged bytes.
+  public var bytes: UInt64
+  /// How many more were too old to be delivered.
+  public var expiredEvents: UInt64
+  /// Their charged bytes.
+  public var expiredBytes: UInt64
+
+  /// Nil where the number that was received is not defined.
+  public var kind: LeftOut? { @_noLocks get { LeftOut(rawValue: kindRaw) } }
+
+  @_noLocks public init(
+    topic: UInt32, kind: LeftOut, first: UInt64, last: UInt64, events: UInt64, bytes: UInt64,
+    expiredEvents: UInt64, expiredBytes: UInt64
+  ) {
+    self.topic = topic
+    self.kindRaw = kind.rawValue
+    self.first = first
+    self.last = last
+    self.events = events
+    self.bytes = bytes
+    self.expiredEvents = expiredEvents
+    self.expiredBytes = expiredBytes
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(56)
+    topic = reader.loadUInt32(at)
+    kindRaw = reader.loadUInt8(at + 4)
+    first = reader.loadUInt64(at + 8)
+    last = reader.loadUInt64(at + 16)
+    events = reader.loadUInt64(at + 24)
+    bytes = reader.loadUInt64(at + 32)
+    expiredEvents = reader.loadUInt64(at + 40)
+    expiredBytes = reader.loadUInt64(at + 48)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(kindRaw)
+    writer.append(0 as UInt8)
+    writer.append(0 as UInt16)
+    writer.append(first)
+    writer.append(last)
+    writer.append(events)
+    writer.append(bytes)
+    writer.append(expiredEvents)
+    writer.append(expiredBytes)
+    return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 68, typeRaw: 0x2B, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(kindRaw, at: 20)
+    unsafe memory.store(0 as UInt8, at: 21)
+    unsafe memory.store(0 as UInt16, at: 22)
+    unsafe memory.store(first, at: 24)
+    unsafe memory.store(last, at: 32)
+    unsafe memory.store(events, at: 40)
+    unsafe memory.store(bytes, at: 48)
+    unsafe memory.store(expiredEvents, at: 56)
+    unsafe memory.store(expiredBytes, at: 64)
+  }
+}
+
+/// STATE_RESET: What is known of a topic's keys is to be forgotten: its whole state follows as
+/// DELIVER_SELECTED, up to a PASSED whose first is 0.
+public struct StateReset: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .stateReset } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 24 } }
+
+  /// The topic's id.
+  public var topic: UInt32
+
+  @_noLocks public init(topic: UInt32) {
+    self.topic = topic
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(8)
+    topic = reader.loadUInt32(at)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(topic)
+    writer.append(0 as UInt32)
+    return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 20, typeRaw: 0x2C, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(topic, at: 16)
+    unsafe memory.store(0 as UInt32, at: 20)
+  }
+}
+
+/// BLOCKED: A subscription is sent nothing, or a publisher's batches are not taken, for
+/// blockedNoticeMs already, and why; with cause none: it goes on.
+public struct Blocked: Equatable, Sendable {
+  public static var type: FrameType { @_noLocks get { .blocked } }
+  /// Bytes of a frame up to its first field of varying size, with the header.
+  public static var prefixSize: Int { @_noLocks get { 40 } }
+
+  /// What ref is the number of.
+  public var sideRaw: UInt8
+  /// Why.
+  public var byRaw: UInt8
+  /// Of a subscription: events that wait.
+  public var pendingEvents: UInt64
+  /// Of a subscription: their charged bytes.
+  public var pendingBytes: UInt64
+
+  /// Nil where the number that was received is not defined.
+  public var side: BlockedSide? { @_noLocks get { BlockedSide(rawValue: sideRaw) } }
+
+  /// Nil where the number that was received is not defined.
+  public var by: BlockedBy? { @_noLocks get { BlockedBy(rawValue: byRaw) } }
+
+  @_noLocks public init(
+    side: BlockedSide, by: BlockedBy, pendingEvents: UInt64, pendingBytes: UInt64
+  ) {
+    self.sideRaw = side.rawValue
+    self.byRaw = by.rawValue
+    self.pendingEvents = pendingEvents
+    self.pendingBytes = pendingBytes
+  }
+
+  /// Reads the body, which must have these fields and no more.
+  @_noLocks public init(reader: inout FrameReader) throws(WireError) {
+    let at = try reader.take(24)
+    sideRaw = reader.loadUInt8(at)
+    byRaw = reader.loadUInt8(at + 1)
+    pendingEvents = reader.loadUInt64(at + 8)
+    pendingBytes = reader.loadUInt64(at + 16)
+    try reader.finish()
+  }
+
+  /// Writes the frame. False where it does not fit; then nothing is written.
+  public func encode(into writer: inout FrameWriter, ref: UInt32, correlation: UInt32 = 0) -> Bool {
+    writer.beginFrame(Self.type, ref: ref, correlation: correlation)
+    writer.append(sideRaw)
+    writer.append(byRaw)
+    writer.append(0 as UInt16)
+    writer.append(0 as UInt32)
+    writer.append(pendingEvents)
+    writer.append(pendingBytes)
+    return writer.endFrame()
+  }
+
+  /// Writes `prefixSize` bytes: the frame, with its header. The memory is the caller's business.
+  @unsafe
+  @_noLocks public func store(
+    to memory: UnsafeMutableRawPointer, ref: UInt32, correlation: UInt32 = 0
+  ) {
+    let header = FrameHeader(
+      length: 36, typeRaw: 0x2D, ref: ref, correlation: correlation)
+    unsafe header.store(to: memory)
+    unsafe memory.store(sideRaw, at: 16)
+    unsafe memory.store(byRaw, at: 17)
+    unsafe memory.store(0 as UInt16, at: 18)
+    unsafe memory.store(0 as UInt32, at: 20)
+    unsafe memory.store(pendingEvents, at: 24)
+    unsafe memory.store(pendingBytes, at: 32)
   }
 }
 

@@ -219,8 +219,8 @@ final class CoreHarness: TranscriptBroker {
 
   func hello(_ number: Int, codecs: CodecSet = .all, heartbeatMs: UInt32 = 0) {
     let hello = Hello(
-      magic: ProtocolVersion.magic, versionMin: 1, versionMax: 1, codecs: codecs,
-      frameLengthMax: 0, heartbeatMs: heartbeatMs, clientName: "test")
+      magic: ProtocolVersion.magic, versionMin: 1, versionMax: ProtocolVersion.version,
+      codecs: codecs, frameLengthMax: 0, heartbeatMs: heartbeatMs, clientName: "test")
     send(on: number) { hello.encode(into: &$0, ref: 0, correlation: 1) }
   }
 

@@ -77,7 +77,7 @@ class FaultTests(BrokerTest):
         hello = dict(version_min=1, version_max=1)
         self.assertEqual(self.reason(encode_frame("HELLO", **hello)), "duplicateHello")
         for fields, reason in ((dict(hello, magic=7), "badMagic"),
-                               (dict(version_min=2, version_max=3), "unsupportedVersion"),
+                               (dict(version_min=3, version_max=4), "unsupportedVersion"),
                                (dict(version_min=2, version_max=1), "unsupportedVersion")):
             with self.subTest(fields):
                 self.assertEqual(

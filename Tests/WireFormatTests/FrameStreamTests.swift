@@ -141,6 +141,13 @@ import WireSupport
         frame.encode(into: &writer, ref: ref, correlation: id, batches: tail)
       case let frame as Gap: frame.encode(into: &writer, ref: ref, correlation: id)
       case let frame as TopicInfo: frame.encode(into: &writer, ref: ref, correlation: id)
+      case let frame as SetPolicy: frame.encode(into: &writer, ref: ref, correlation: id)
+      case let frame as PolicySet: frame.encode(into: &writer, ref: ref, correlation: id)
+      case let frame as DeliverSelected:
+        frame.encode(into: &writer, ref: ref, correlation: id, batches: tail)
+      case let frame as Passed: frame.encode(into: &writer, ref: ref, correlation: id)
+      case let frame as StateReset: frame.encode(into: &writer, ref: ref, correlation: id)
+      case let frame as Blocked: frame.encode(into: &writer, ref: ref, correlation: id)
       case let frame as Reply:
         frame.encode(into: &writer, ref: ref, correlation: id, batch: tail)
       case let frame as Stats: frame.encode(into: &writer, ref: ref, correlation: id)

@@ -67,6 +67,12 @@ private func rest(of type: FrameType, _ reader: inout FrameReader) throws(WireEr
   case .deliver: return try Deliver(reader: &reader).batches
   case .gap: _ = try Gap(reader: &reader)
   case .topicInfo: _ = try TopicInfo(reader: &reader)
+  case .setPolicy: _ = try SetPolicy(reader: &reader)
+  case .policySet: _ = try PolicySet(reader: &reader)
+  case .deliverSelected: return try DeliverSelected(reader: &reader).batches
+  case .passed: _ = try Passed(reader: &reader)
+  case .stateReset: _ = try StateReset(reader: &reader)
+  case .blocked: _ = try Blocked(reader: &reader)
   case .reply: return try Reply(reader: &reader).batch
   case .stats: _ = try Stats(reader: &reader)
   case .statsPage: _ = try StatsPage(reader: &reader)

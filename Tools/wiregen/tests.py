@@ -43,8 +43,8 @@ class Judgement(unittest.TestCase):
             {"name": "bored", "code": 99, "retryable": True, "about": "Nothing happens."})
         self.now["enums"][0]["cases"].append({"name": "brotli", "value": 3, "about": "One more."})
         self.now["frames"].append(
-            {"name": "BLOCKED", "type": "0x28", "from": "broker", "ref": "none", "kind": "push",
-             "since": 2, "about": "Why nothing comes.", "fields": []})
+            {"name": "TICK", "type": "0x40", "from": "broker", "ref": "none", "kind": "push",
+             "since": 2, "about": "Time goes on.", "fields": []})
         self.assertEqual(self.faults(), [])
         self.assertEqual(registry.check(self.now), [])
 

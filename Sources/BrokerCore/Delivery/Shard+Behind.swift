@@ -16,7 +16,10 @@ extension Shard {
 
   @inline(__always)
   func noteBlocked(_ subscription: UInt32) {
-    counters.blocked(subscription, blockedCause(subscription))
+    let cause = blockedCause(subscription)
+    guard cause.rawValue != counters.blocked(subscription) else { return }
+    subscriptions[subscription].blockedNs = nowNs
+    counters.blocked(subscription, cause)
   }
 
   /// A connection's socket is full, or takes bytes again.
@@ -54,6 +57,29 @@ extension Shard {
       behindConnections.removeValue(slot)
       if fate == .stands { close(slot, .slowSubscriber) }
     }
+  }
+
+  /// Whether a subscription with policy disconnect has been behind, or without credit, for longer
+  /// than its bounds, and can be sent nothing. Looked at with the sweep.
+  func isBehindTooLong(_ slot: UInt32) -> Bool {
+    var isTooLong = false
+    forEach(from: connections[slot].subscriptions, of: subscriptions, \.inConnection) {
+      subscription in
+      let entry = subscriptions[subscription]
+      guard entry.policy == Policy.disconnect.rawValue, entry.ready != noSlot,
+        !(connections[slot].isWritable && entry.hasCredit)
+      else { return }
+      if entry.noCreditMsMax != 0, !entry.hasCredit,
+        nowNs - entry.blockedNs > UInt64(entry.noCreditMsMax) * 1_000_000
+      {
+        isTooLong = true
+      }
+      guard entry.lagMsMax != 0 else { return }
+      forEach(from: entry.cursors, of: cursors, \.inSubscription) { cursor in
+        if let batch = nextBatch(cursor), isTooOld(subscription, batch) { isTooLong = true }
+      }
+    }
+    return isTooLong
   }
 
   private enum BehindFate { case within, waits, stands }

@@ -8,18 +8,32 @@ extension Shard {
     batch.ttlMs != 0 && realtimeNs > batch.time + UInt64(batch.ttlMs) * 1_000_000
   }
 
+  /// Whether a batch is older than a subscription wants its events.
+  func isTooOld(_ subscription: UInt32, _ batch: BatchRef) -> Bool {
+    isTooOld(subscription, batch.time)
+  }
+
+  private func isTooOld(_ subscription: UInt32, _ time: UInt64) -> Bool {
+    let ms = subscriptions[subscription].lagMsMax
+    return ms != 0 && realtimeNs > time + UInt64(ms) * 1_000_000
+  }
+
+  /// The batch at which a cursor stands; nil where it is at its shard's tail, or still attaching.
+  func nextBatch(_ cursor: UInt32) -> BatchRef? {
+    let tail = topics[cursors[cursor].topic].tail
+    guard !cursors[cursor].isAttaching, cursors[cursor].sequence < tail.sequence else { return nil }
+    normalize(cursor)
+    guard let page = Page(address: cursors[cursor].page) else { return nil }
+    return page.batch(at: Int(cursors[cursor].offset))
+  }
+
   /// Whether a cursor is to be moved on without delivery before it is sent anything.
   func hasLoss(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
     let tail = topics[cursors[cursor].topic].tail
-    if subscriptions[subscription].policy == Policy.dropOldest.rawValue,
-      exceedsLag(subscription, cursor, tail)
-    {
-      return true
-    }
-    normalize(cursor)
-    guard cursors[cursor].sequence < tail.sequence, let page = Page(address: cursors[cursor].page)
-    else { return false }
-    return isExpired(page.batch(at: Int(cursors[cursor].offset)))
+    let drops = subscriptions[subscription].policy == Policy.dropOldest.rawValue
+    if drops, exceedsLag(subscription, cursor, tail) { return true }
+    guard let batch = nextBatch(cursor) else { return false }
+    return isExpired(batch) || (drops && isTooOld(subscription, batch))
   }
 
   /// Batches that one look at a cursor moves past at most. What is left is for the next plan, and
@@ -59,22 +73,27 @@ extension Shard {
   /// bounds.
   func dropOldest(_ subscription: UInt32, _ cursor: UInt32) {
     let tail = topics[cursors[cursor].topic].tail
-    guard exceedsLag(subscription, cursor, tail) else { return }
-    normalize(cursor)
+    guard let oldest = nextBatch(cursor),
+      exceedsLag(subscription, cursor, tail) || isTooOld(subscription, oldest)
+    else { return }
     let eventsMax = subscriptions[subscription].lagEventsMax
     let bytesMax = subscriptions[subscription].lagBytesMax
     var place = TopicShared.Tail(
       page: cursors[cursor].page, offset: Int(cursors[cursor].offset),
       sequence: cursors[cursor].sequence, bytes: cursors[cursor].bytes)
-    while place.sequence < tail.sequence,
-      (eventsMax != 0 && tail.sequence - place.sequence > eventsMax)
+    while place.sequence < tail.sequence, let page = Page(address: place.page) {
+      let limit = page.address == tail.page ? tail.offset : page.used
+      let isOver =
+        (eventsMax != 0 && tail.sequence - place.sequence > eventsMax)
         || (bytesMax != 0 && tail.bytes - place.bytes > bytesMax)
-    {
-      guard let page = Page(address: place.page) else { break }
+        || (place.offset < limit && isTooOld(subscription, page.batch(at: place.offset)))
+      // The end of a page is no place to stop at: what follows may be too old as well.
+      guard isOver || place.offset == limit else { break }
       // Whole pages first.
       if page.address != tail.page, let next = page.next,
         (eventsMax != 0 && tail.sequence - page.endSequence > eventsMax)
-          || place.offset == page.used || (eventsMax == 0 && tail.bytes - next.firstBytes > bytesMax)
+          || place.offset == limit || isTooOld(subscription, page.lastTime)
+          || (eventsMax == 0 && tail.bytes - next.firstBytes > bytesMax)
       {
         place = TopicShared.Tail(
           page: next.address, offset: Page.headerBytes, sequence: next.firstSequence,

@@ -240,7 +240,7 @@ extension Shard {
     guard !topics[id].isVacating, var page = Page(address: topics[id].headPage) else { return end }
     var wanted: UInt64
     switch start {
-    case .latest: return end
+    case .latest, .state: return end
     case .earliest: wanted = topics[id].firstSequence
     case .sequence: wanted = value
     case .time: wanted = 0

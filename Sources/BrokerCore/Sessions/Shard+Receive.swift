@@ -317,6 +317,9 @@ extension Shard {
         var reader = unsafe FrameReader(frame, in: bytes)
         let subscribe = try Subscribe(reader: &reader)
         return try unsafe receiveSubscribe(subscribe, frame: frame, in: bytes, on: slot)
+      case .setPolicy:
+        var reader = unsafe FrameReader(frame, in: bytes)
+        return receiveSetPolicy(try SetPolicy(reader: &reader), header: header, on: slot)
       case .unsubscribe:
         var reader = unsafe FrameReader(frame, in: bytes)
         _ = try Unsubscribe(reader: &reader)
@@ -327,7 +330,8 @@ extension Shard {
         var reader = unsafe FrameReader(frame, in: bytes)
         return receiveStats(try Stats(reader: &reader), header: header, on: slot)
       case .welcome, .error, .topic, .ack, .publishCredit, .topicClosed, .subscribed,
-        .unsubscribed, .deliver, .gap, .topicInfo, .statsPage:
+        .unsubscribed, .deliver, .gap, .topicInfo, .statsPage, .policySet, .deliverSelected,
+        .passed, .stateReset, .blocked:
         return closeForFault(slot, .wrongDirection)
       }
     } catch {
@@ -355,6 +359,7 @@ extension Shard {
     sessionCount += 1
     let session = sessionCount * UInt64(broker.shards) + UInt64(index)
     connections[slot].phase = .open
+    connections[slot].version = UInt8(min(hello.versionMax, ProtocolVersion.version))
     connections[slot].codecs = codecs.rawValue
     connections[slot].inputLengthMax = UInt32(limits.frameLengthMax)
     connections[slot].outputLengthMax = UInt32(
@@ -363,7 +368,7 @@ extension Shard {
     connections[slot].heartbeatNs = UInt64(heartbeatMs) * 1_000_000
     counters.welcomed(slot, session: session, codecs: codecs, name: hello.clientName)
     let welcome = Welcome(
-      version: min(hello.versionMax, ProtocolVersion.version), codecs: codecs,
+      version: UInt16(connections[slot].version), codecs: codecs,
       frameLengthMax: UInt32(limits.frameLengthMax), batchBytesMax: UInt32(limits.batchBytesMax),
       heartbeatMs: UInt32(heartbeatMs),
       subscriptionsMax: UInt32(limits.subscriptionsPerSessionMax),

@@ -55,6 +55,10 @@ extension Shard {
         close(slot, .handshakeTimeout)
       }
     case .open:
+      if connections[slot].hasTimedPolicy, isBehindTooLong(slot) {
+        close(slot, .slowSubscriber)
+        return
+      }
       // What waits for room here is not read, so that nothing can be heard.
       if connections[slot].isListedAsPaused {
         connections[slot].heardNs = nowNs

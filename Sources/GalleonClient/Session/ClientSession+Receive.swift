@@ -94,7 +94,19 @@ extension ClientSession {
       let piece = unsafe UnsafeRawBufferPointer(
         rebasing: bytes[start..<(frame.offset + page.bytes.upperBound)])
       unsafe receive(page, frame.header.correlation, [UInt8](piece))
-    case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats:
+    case .policySet: _ = try PolicySet(reader: &reader)
+    case .blocked: _ = try Blocked(reader: &reader)
+    case .deliverSelected:
+      _ = try DeliverSelected(reader: &reader)
+      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
+    case .passed:
+      _ = try Passed(reader: &reader)
+      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
+    case .stateReset:
+      _ = try StateReset(reader: &reader)
+      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
+    case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats,
+      .setPolicy:
       throw WireError(.wrongDirection, offset: frame.offset, have: Int(type.rawValue))
     }
   }

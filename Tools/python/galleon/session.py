@@ -13,6 +13,8 @@ from .registry import REGISTRY, Fault
 from .streams import ANSWER_SECONDS, ContinuityError, Publisher, Subscription
 from .wire import FrameReader, encode_frame
 
+# Of the protocol, which this client speaks: later ones only add what it does not use.
+VERSION = 1
 # What is received at one call.
 READ_BYTES = 65536
 
@@ -71,7 +73,7 @@ class Session:
         return session
 
     def say_hello(self, name="python", timeout=ANSWER_SECONDS, **hello):
-        fields = dict(version_min=REGISTRY.version, version_max=REGISTRY.version, client_name=name)
+        fields = dict(version_min=VERSION, version_max=VERSION, client_name=name)
         fields.update(hello)
         self.welcome = self.request("HELLO", timeout=timeout, **fields)
         if not fields.get("frame_length_max"):
