@@ -95,7 +95,7 @@ extension Shard {
   private func faultOfSubscriptions() -> String? {
     for slot in 0..<UInt32(subscriptions.highWater) where subscriptions.isUsed(slot) {
       let entry = subscriptions[slot]
-      var lag: UInt64 = 0
+      var lag = Ledger.Amount()
       var count: UInt32 = 0
       var attaching: UInt32 = 0
       var hasGap = false
@@ -110,23 +110,19 @@ extension Shard {
         }
         if place.sequence > tail.sequence { fault = "a cursor is beyond its topic's tail" }
         if place.bytes > tail.bytes { fault = "a cursor's bytes are beyond its topic's tail" }
-        lag += tail.sequence - min(tail.sequence, place.sequence)
+        lag.events += tail.sequence - min(tail.sequence, place.sequence)
+        lag.bytes += tail.bytes - min(tail.bytes, place.bytes)
         if place.hasGap { hasGap = true }
         if !place.isReady { fault = "a cursor with something to send is not ready" }
         if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
       }
       if let fault { return "subscription \(slot): \(fault)" }
-      let account = counters.account(slot)
+      let ledger = counters.ledger(slot)
       let isCondemned = connections[entry.connection].closeReason != 0
-      if account.lag != lag && !isCondemned {
-        return "subscription \(slot): its account says lag \(account.lag), its cursors \(lag)"
+      if ledger.lag != lag && !isCondemned {
+        return "subscription \(slot): its account says \(ledger.lag), its cursors \(lag)"
       }
-      let terms = account.terms
-      let sum =
-        terms.deliveredEvents + terms.droppedEvents + terms.expiredEvents + terms.closedEvents
-      if account.matched != sum &+ account.lag {
-        return "subscription \(slot): matched \(account.matched) is not \(sum) and lag \(account.lag)"
-      }
+      if ledger.matched != ledger.sum { return "subscription \(slot): \(ledger)" }
       if counters.blocked(slot) != blockedCause(slot).rawValue && !isCondemned {
         return "subscription \(slot): it is held back by \(blockedCause(slot)), not as it says"
       }

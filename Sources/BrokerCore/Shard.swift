@@ -132,6 +132,7 @@ public final class Shard {
   var nextSweepNs: UInt64 = 0
   var sweepSlot: UInt32 = 0
   var sessionCount: UInt64 = 0
+  var openedSubscriptions: UInt64 = 0
   /// Connections that have been opened in this slot table; gives generations.
   var generationCount: UInt32 = 0
   var wakeMask: UInt64 = 0

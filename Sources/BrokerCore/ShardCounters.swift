@@ -188,9 +188,13 @@ struct ShardCounters {
 
   // MARK: Subscriptions and their accounts
 
-  func subscriptionOpened(_ slot: UInt32, _ entry: SubscriptionEntry, pattern: String) {
+  func subscriptionOpened(
+    _ slot: UInt32, _ entry: SubscriptionEntry, pattern: String, id: UInt64, realtimeNs: UInt64
+  ) {
     let row = subscriptions.activate(Int(slot))
     row.beginUpdate()
+    row.set(.id, id)
+    row.set(.openedNs, realtimeNs)
     row.set(.connection, entry.connection)
     row.set(.ref, entry.ref)
     row.set(.policy, UInt32(entry.policy))
@@ -287,26 +291,33 @@ struct ShardCounters {
     row.endUpdate()
   }
 
-  /// The account of a subscription as it stands.
-  func account(_ slot: UInt32) -> (matched: UInt64, terms: Unsubscribed, lag: UInt64) {
+  /// What a policy left out of what a subscription is sent, but told it of.
+  func leftOut(_ slot: UInt32, conflated: Ledger.Amount, sampled: Ledger.Amount) {
     let row = subscriptions[Int(slot)]
-    var dropped: UInt64 = 0
-    for cause in GapCause.allCases where cause != .expired {
-      dropped += row.get(.droppedEvents, at: Int(cause.rawValue))
-    }
-    let terms = Unsubscribed(
-      matchedEvents: row.get(.matchedEvents), deliveredEvents: row.get(.deliveredEvents),
-      droppedEvents: dropped,
-      expiredEvents: row.get(.droppedEvents, at: Int(GapCause.expired.rawValue)),
-      closedEvents: row.get(.closedEvents))
-    return (row.get(.matchedEvents), terms, row.get(.lagEvents))
+    row.beginUpdate()
+    row.add(.conflatedEvents, conflated.events)
+    row.add(.conflatedBytes, conflated.bytes)
+    row.add(.sampledEvents, sampled.events)
+    row.add(.sampledBytes, sampled.bytes)
+    row.add(.lagEvents, 0 &- conflated.events &- sampled.events)
+    row.add(.lagBytes, 0 &- conflated.bytes &- sampled.bytes)
+    row.endUpdate()
   }
 
+  /// The account of a subscription as it stands.
+  func ledger(_ slot: UInt32) -> Ledger { subscriptions[Int(slot)].ledger }
+
+  /// Events that are pending by that account.
+  func lagEvents(_ slot: UInt32) -> UInt64 { subscriptions[Int(slot)].get(.lagEvents) }
+
   func subscriptionClosed(_ slot: UInt32) -> Unsubscribed {
-    let terms = account(slot).terms
+    let ledger = ledger(slot)
     subscriptions[Int(slot)].retire()
     shard.add(.subscriptions, UInt64.max)
-    return terms
+    return Unsubscribed(
+      matchedEvents: ledger.matched.events, deliveredEvents: ledger.delivered.events,
+      droppedEvents: ledger.dropped.events, expiredEvents: ledger.expired.events,
+      closedEvents: ledger.closed.events)
   }
 
   // MARK: Topics

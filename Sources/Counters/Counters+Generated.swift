@@ -2,11 +2,11 @@
 
 extension CountersLayout {
   /// Version of the layout; a reader refuses others.
-  public static let version: UInt32 = 1
+  public static let version: UInt32 = 2
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0x60E6A70AE8FA2629
+  public static let fingerprint: UInt64 = 0x7B5F19F090336780
 }
 
 /// The tables there are.
@@ -20,8 +20,9 @@ public enum CounterKind: UInt16, CaseIterable, Sendable {
   case connection = 3
   /// One publisher. Written by its connection's shard.
   case publisher = 4
-  /// One subscription. Written by its connection's shard. matched = delivered + dropped (all
-  /// causes, expiry among them) + closed + lag.
+  /// One subscription. Written by its connection's shard. matched = delivered + conflated + sampled
+  /// + dropped (all causes, expiry among them) + closed + lag, at every moment, in events and in
+  /// bytes.
   case subscription = 5
   /// One topic. Made by shard 0, then written by the shard that owns it; every shard adds to
   /// subscriptions.
@@ -610,11 +611,11 @@ extension RowSnapshot where Row == PublisherRow {
   public subscript(field: PublisherRow.Small) -> UInt32 { small(field.offset) }
 }
 
-/// One subscription. Written by its connection's shard. matched = delivered + dropped (all causes,
-/// expiry among them) + closed + lag.
+/// One subscription. Written by its connection's shard. matched = delivered + conflated + sampled +
+/// dropped (all causes, expiry among them) + closed + lag, at every moment, in events and in bytes.
 @safe public struct SubscriptionRow: CounterRow {
   public static var kind: CounterKind { .subscription }
-  public static var rowBytes: Int { @_noLocks get { 264 } }
+  public static var rowBytes: Int { @_noLocks get { 312 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("connection", .small, at: 12, count: 1),
@@ -635,8 +636,14 @@ extension RowSnapshot where Row == PublisherRow {
     .init("droppedBytes", .word, at: 112, count: 1, unit: "charged bytes"),
     .init("expiredBytes", .word, at: 120, count: 1, unit: "charged bytes"),
     .init("gaps", .word, at: 128, count: 1),
-    .init("droppedEvents", .array, at: 136, count: 8, unit: "events"),
-    .init("pattern", .text, at: 200, count: 64),
+    .init("conflatedEvents", .word, at: 136, count: 1),
+    .init("conflatedBytes", .word, at: 144, count: 1, unit: "charged bytes"),
+    .init("sampledEvents", .word, at: 152, count: 1),
+    .init("sampledBytes", .word, at: 160, count: 1, unit: "charged bytes"),
+    .init("openedNs", .word, at: 168, count: 1, unit: "ns since the Unix epoch"),
+    .init("id", .word, at: 176, count: 1),
+    .init("droppedEvents", .array, at: 184, count: 8, unit: "events"),
+    .init("pattern", .text, at: 248, count: 64),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -672,6 +679,18 @@ extension RowSnapshot where Row == PublisherRow {
     public static var expiredBytes: Self { @_noLocks get { Self(offset: 120) } }
     /// GAP frames sent.
     public static var gaps: Self { @_noLocks get { Self(offset: 128) } }
+    /// Events left out because a newer one of their key was there.
+    public static var conflatedEvents: Self { @_noLocks get { Self(offset: 136) } }
+    /// Charged bytes left out because a newer event of their key was there. Unit: charged bytes.
+    public static var conflatedBytes: Self { @_noLocks get { Self(offset: 144) } }
+    /// Events left out by sampling.
+    public static var sampledEvents: Self { @_noLocks get { Self(offset: 152) } }
+    /// Charged bytes left out by sampling. Unit: charged bytes.
+    public static var sampledBytes: Self { @_noLocks get { Self(offset: 160) } }
+    /// When it was opened. Unit: ns since the Unix epoch.
+    public static var openedNs: Self { @_noLocks get { Self(offset: 168) } }
+    /// Its identity: no other subscription of this run of the broker has it.
+    public static var id: Self { @_noLocks get { Self(offset: 176) } }
   }
 
   /// The words of 4 bytes.
@@ -701,7 +720,7 @@ extension RowSnapshot where Row == PublisherRow {
       self.count = count
     }
     /// Events lost, by GapCause. Unit: events.
-    public static var droppedEvents: Self { @_noLocks get { Self(offset: 136, count: 8) } }
+    public static var droppedEvents: Self { @_noLocks get { Self(offset: 184, count: 8) } }
   }
 
   /// The texts.
@@ -713,7 +732,7 @@ extension RowSnapshot where Row == PublisherRow {
       self.count = count
     }
     /// Its pattern.
-    public static var pattern: Self { @_noLocks get { Self(offset: 200, count: 64) } }
+    public static var pattern: Self { @_noLocks get { Self(offset: 248, count: 64) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.

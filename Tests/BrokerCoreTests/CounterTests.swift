@@ -87,10 +87,50 @@ import WireSupport
     #expect(blocked(shard: 1) == BlockedCause.none)
   }
 
+  /// Also that of a row, or of a client's number, that is used again.
+  @Test func everySubscriptionHasItsOwnIdentity() {
+    let core = CoreHarness(shards: 2)
+    var ids: [UInt64] = []
+    for client in 1...2 {
+      core.hello(client)
+      for _ in 0..<3 {
+        core.subscribe(client, "hunt.*", ref: 2)
+        let row = core.region.subscriptions(shard: core.connections[client]!.shard)[0]
+        ids.append(row.get(.id))
+        #expect(row.get(.openedNs) == core.shards[0].realtimeNs)
+        core.send(on: client) { Unsubscribe().encode(into: &$0, ref: 2, correlation: 0) }
+      }
+    }
+    #expect(Set(ids).count == 6 && !ids.contains(0))
+  }
+
+  @Test func whatAPolicyLeavesOutIsNoLongerPending() {
+    let core = CoreHarness(shards: 1)
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.subscribe(1, "hunt", ref: 2, events: 0)
+    for i in UInt64(1)...5 {
+      core.publish(1, LooseBatch.encoded([.init(payload: "a")], publisherSequence: i))
+    }
+    let counters = core.shards[0].counters
+    let before = counters.ledger(0)
+    #expect(before.lag.events == 5 && before.breach == nil)
+    counters.leftOut(0, conflated: .init(events: 2, bytes: 20), sampled: .init(events: 1, bytes: 9))
+    let after = counters.ledger(0)
+    #expect(after.breach == nil && after.matched == before.matched)
+    #expect(after.lag == .init(events: 2, bytes: before.lag.bytes - 29))
+    #expect(after.conflated == .init(events: 2, bytes: 20))
+    #expect(after.sampled == .init(events: 1, bytes: 9))
+    #expect(Ledger.expiredCause == Int(GapCause.expired.rawValue))
+  }
+
   /// What stays 0 in a core alone: the process writes it, it is 0 for the first, or it is reserved.
   static let others: Set<String> = [
     "broker.memoryCeilingBytes", "broker.connectionsMax", "broker.topicsMax", "broker.version",
     "broker.addresses", "shard.busyNs", "shard.turnMaxNs",
+    // No policy leaves anything out yet.
+    "subscription.conflatedEvents", "subscription.conflatedBytes", "subscription.sampledEvents",
+    "subscription.sampledBytes",
   ]
 
   @Test func everyCounterIsWritten() {

@@ -41,7 +41,7 @@ struct LayoutTests {
     #expect(ShardRow.rowBytes % 128 == 0)
     #expect(ConnectionRow.rowBytes == 184)
     #expect(PublisherRow.rowBytes == 72)
-    #expect(SubscriptionRow.rowBytes == 264)
+    #expect(SubscriptionRow.rowBytes == 312)
     #expect(TopicRow.rowBytes % 64 == 0)
     // What an idle subscriber costs here.
     #expect(ConnectionRow.rowBytes + SubscriptionRow.rowBytes < 512)

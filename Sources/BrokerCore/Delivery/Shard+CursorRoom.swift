@@ -63,7 +63,7 @@ extension Shard {
       guard !cursors[cursor].isAttaching else { return }
       lag += topics[cursors[cursor].topic].tail.sequence - cursors[cursor].sequence
     }
-    return counters.account(subscription).lag == lag
+    return counters.lagEvents(subscription) == lag
   }
 
   /// What a cursor has before it, up to `tail`, will not be delivered, since its subscription ends.

@@ -49,7 +49,11 @@ extension Shard {
     subscriptionIndex.insert(slot, header.ref, subscription)
     append(subscription, to: &connections[slot].subscriptions, of: subscriptions, \.inConnection)
     connections[slot].subscriptionCount += 1
-    counters.subscriptionOpened(subscription, entry, pattern: subscribe.pattern)
+    // From 1, and no two shards give the same.
+    let id = openedSubscriptions * UInt64(broker.shards) + UInt64(index) + 1
+    openedSubscriptions += 1
+    counters.subscriptionOpened(
+      subscription, entry, pattern: subscribe.pattern, id: id, realtimeNs: realtimeNs)
 
     let positions = unsafe UnsafeRawBufferPointer(
       rebasing: bytes[

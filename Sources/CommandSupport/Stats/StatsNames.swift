@@ -3,9 +3,6 @@ import WireFormat
 
 /// What the numbers in the counters are called: the names of the protocol's registry.
 enum StatsNames {
-  /// Where the events whose time to live was over stand among the causes.
-  static let expiredCause = Int(GapCause.expired.rawValue)
-
   static func state(_ value: UInt32) -> String {
     CounterRowState(rawValue: value).map { "\($0)" } ?? "#\(value)"
   }

@@ -87,8 +87,7 @@ extension StatsReport {
       (Double($0[.lagEvents]), rate($0, .deliveredEvents) ?? 0)
     }
     for row in rows {
-      let dropped = row[.droppedEvents]
-      let expired = dropped[StatsNames.expiredCause]
+      let ledger = row.ledger
       table.add([
         TerminalText.text(row[.pattern]) + (row.isTorn ? " (torn)" : ""),
         session(row.shard, row[.connection]).map { "\($0)" } ?? "",
@@ -96,7 +95,7 @@ extension StatsReport {
         size(rate(row, .deliveredBytes)), HumanNumber.short(row[.deliveredEvents]),
         HumanNumber.short(row[.lagEvents]), HumanNumber.size(row[.lagBytes]),
         credit(row[.creditEvents], HumanNumber.short), credit(row[.creditBytes], HumanNumber.size),
-        HumanNumber.short(dropped.reduce(0, &+) &- expired), HumanNumber.short(expired),
+        HumanNumber.short(ledger.dropped.events), HumanNumber.short(ledger.expired.events),
         blocked(row) == .none ? "" : "\(blocked(row))",
       ])
     }
