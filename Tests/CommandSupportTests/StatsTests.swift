@@ -47,6 +47,8 @@ import Testing
     subscription.set(.connection, 3)
     subscription.set(.policy, 1)
     subscription.set(.blocked, BlockedCause.socket.rawValue)
+    subscription.set(.id, 12)
+    subscription.set(.matchedEvents, 1243)
     subscription.set(.lagEvents, 1234)
     subscription.set(.creditEvents, 10)
     subscription.add(.droppedEvents, at: 3, 4)
@@ -162,6 +164,55 @@ struct StatsTests {
     #expect(try blocked(rates: true) == "socket")
     row.set(.blocked, BlockedCause.turn.rawValue)
     #expect(try blocked(rates: true) == "turn")
+  }
+
+  @Test func anAccountThatDoesNotBalanceIsFlagged() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    func report() throws -> StatsReport { StatsReport(try broker.reading(at: 1)) }
+    func breaches() throws -> [String] {
+      try report().screen(width: 100, height: 24).filter { $0.contains("LEDGER BREACH") }
+    }
+    #expect(try breaches() == [])
+    #expect(try object(report())["ledgersBalance"] as? Bool == true)
+    let row = broker.region.subscriptions(shard: 1)[5]
+    row.add(.deliveredEvents, 1)
+    row.add(.matchedBytes, 1500)
+    #expect(
+      try breaches() == [
+        "LEDGER BREACH: subscription 12 (hunt.>): 1 event too many, 1,500 bytes missing"
+      ])
+    let object = try object(report())
+    #expect(object["ledgersBalance"] as? Bool == false)
+    let ledger = try #require(try rows(object, "subscriptions")[0]["ledger"] as? [String: Any])
+    #expect(ledger["balances"] as? Bool == false)
+    #expect(ledger["offEvents"] as? Int == -1 && ledger["offBytes"] as? Int == 1500)
+    #expect(try report().lines(width: 200, rowsMax: 20).contains { $0.hasSuffix("  BREACH") })
+    // Its writer was stopped within an update: the words need not agree.
+    row.beginUpdate()
+    #expect(try breaches() == [])
+  }
+
+  /// What balances and what was never left out takes no room; a breach comes first.
+  @Test func aLedgerHasTheColumnsThatSaySomething() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let other = broker.region.subscriptions(shard: 0).activate(0)
+    other.setText(.pattern, "other")
+    other.set(.conflatedBytes, 10)
+    let lines = StatsReport(try broker.reading(at: 1)).lines(width: 200, rowsMax: 20)
+    let start = try #require(lines.firstIndex(of: "LEDGERS"))
+    let titles = lines[start + 1]
+    #expect(
+      titles.split(separator: " ").filter { $0 != "bytes" } == [
+        "ledger", "of", "id", "matched", "delivered", "conflated", "expired", "dropped", "pending",
+        "balance",
+      ])
+    #expect(lines[start + 2].hasPrefix("other") && lines[start + 2].hasSuffix("BREACH"))
+    #expect(
+      lines[start + 3].split(whereSeparator: { " B".contains($0) }).joined(separator: " ")
+        == "hunt.> 12 1,243 0 0 0 0 0 4 0 5 0 1,234 0 ok")
+    #expect(lines.contains { $0.hasSuffix(": 10 bytes too many") })
   }
 
   @Test func readingsOfTwoBrokersMakeNoRates() throws {

@@ -21,6 +21,7 @@ extension StatsReport {
       json.field("pid", UInt64(snapshot.header.processID))
       json.field("instance", String(snapshot.header.instance, radix: 16))
       json.field("startTime", RFC3339.text(ns: snapshot.header.startedNs))
+      json.field("ledgersBalance", ledgersBalance)
       json.object("broker") { json in
         fields(snapshot.broker, &json, leaveOut: ["memoryUsedBytes", "topics"])
         json.field("memoryUsedBytes", memoryUsedBytes)
@@ -112,6 +113,7 @@ extension StatsReport {
       fields(row, &json, leaveOut: ["droppedEvents", "blocked"])
       json.field("blocked", "\(blocked(row))")
       counts("droppedEvents", [row[.droppedEvents]], StatsNames.gapCause, &json, zeros: true)
+      json.ledger(of: row)
       json.field("deliveredEventsPerSecond", rate(row, .deliveredEvents))
       json.field("deliveredBytesPerSecond", rate(row, .deliveredBytes))
     }

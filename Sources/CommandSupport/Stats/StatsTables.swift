@@ -12,9 +12,17 @@ extension StatsReport {
 
   func sections(rowsMax: Int?) -> [Section] {
     let limit = rowsMax ?? .max
+    // The worst first: that is what somebody is looking for.
+    let subscriptions = foremost(now.snapshot.subscriptions, limit) {
+      (
+        $0.isTorn || $0.ledger.breach == nil ? Double($0[.lagEvents]) : .infinity,
+        rate($0, .deliveredEvents) ?? 0
+      )
+    }
     return [
-      shardSection(), topicSection(limit), subscriptionSection(limit), publisherSection(limit),
-      connectionSection(limit), endedSection(),
+      shardSection(), topicSection(limit), subscriptionSection(subscriptions),
+      ledgerSection(subscriptions), publisherSection(limit), connectionSection(limit),
+      endedSection(),
     ]
   }
 
@@ -74,22 +82,18 @@ extension StatsReport {
     return Section(title: "TOPICS", table: table, total: now.snapshot.topics.count)
   }
 
-  private func subscriptionSection(_ limit: Int) -> Section {
+  private func subscriptionSection(_ rows: [RowSnapshot<SubscriptionRow>]) -> Section {
     var table = TextTable([
-      .init("subscription", right: false, widthMin: 16), .init("session", rank: 2),
+      .init("subscription", right: false, widthMin: 16), .init("id"), .init("session", rank: 2),
       .init("policy", right: false, rank: 3), .init("events/s"), .init("bytes/s", rank: 4),
       .init("delivered"), .init("lag"), .init("lag bytes", rank: 1), .init("credit", rank: 1),
       .init("credit bytes", rank: 2), .init("lost"), .init("expired", rank: 5),
       .init("blocked", right: false),
     ])
-    // The worst first: that is what somebody is looking for.
-    let rows = foremost(now.snapshot.subscriptions, limit) {
-      (Double($0[.lagEvents]), rate($0, .deliveredEvents) ?? 0)
-    }
     for row in rows {
       let ledger = row.ledger
       table.add([
-        TerminalText.text(row[.pattern]) + (row.isTorn ? " (torn)" : ""),
+        TerminalText.text(row[.pattern]) + (row.isTorn ? " (torn)" : ""), "\(row[.id])",
         session(row.shard, row[.connection]).map { "\($0)" } ?? "",
         StatsNames.policy(row[.policy]), short(rate(row, .deliveredEvents)),
         size(rate(row, .deliveredBytes)), HumanNumber.short(row[.deliveredEvents]),

@@ -54,6 +54,7 @@ extension StatsReport {
     if broker.isTorn || snapshot.shards.contains(where: \.isTorn) {
       lines.append("Its writer stopped in the middle of an update: numbers need not agree.")
     }
+    lines += breachLines
     let used = memoryUsedBytes
     let ceiling = broker[.memoryCeilingBytes]
     let share = ceiling > 0 ? " (\(used &* 100 / ceiling) %)" : ""

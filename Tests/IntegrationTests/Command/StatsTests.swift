@@ -56,6 +56,39 @@ struct StatsTests {
     try tail.send(.proceed)
   }
 
+  /// Whoever reads the counters of a broker that lost count is told so.
+  @Test func aDoctoredFileIsABreach() throws {
+    let broker = try BrokerProgram()
+    let tail = try broker.startTail("hunt.>")
+    try broker.publish("hunt.1", "a", "b", "c")
+    for _ in 0..<3 { _ = try tail.line() }
+    #expect(try broker.stats()["ledgersBalance"] as? Bool == true)
+    try broker.running.send(.kill)
+    _ = try broker.running.wait()
+    // The subscription's table by the directory; the fields by the documented layout.
+    let bytes = try Files.contents(broker.countersPath, limitBytes: 1 << 30)
+    func number(_ offset: Int, _ size: Int) -> Int {
+      bytes[offset..<(offset + size)].reversed().reduce(0) { $0 << 8 | Int($1) }
+    }
+    let entry = try #require(
+      stride(from: 128, to: 4096, by: 32).first { number($0, 2) == 5 })
+    let delivered = number(entry + 8, 8) + 48
+    #expect(number(delivered, 8) == 3)
+    let file = try Files.open(broker.countersPath, [.write])
+    try unsafe [UInt8(1)].withUnsafeBytes {
+      try unsafe Files.writeAll(file.rawValue, $0, at: Int64(delivered))
+    }
+    let object = try broker.stats()
+    #expect(object["ledgersBalance"] as? Bool == false)
+    let ledger = try #require(try rows(object, "subscriptions")[0]["ledger"] as? [String: Any])
+    #expect(ledger["offEvents"] as? Int == 2 && ledger["offBytes"] as? Int == 0)
+    let text = try broker.run(["stats", "--counters", broker.countersPath])
+    #expect(text.status == .exited(0))
+    #expect(
+      text.output.contains(
+        "LEDGER BREACH: subscription 1 (hunt.>): 2 events missing\n"))
+  }
+
   @Test func sessionsAreCountedByTheReasonOfTheirEnd() throws {
     let broker = try BrokerProgram()
     try broker.publish("t", "x")
