@@ -22,6 +22,10 @@ public enum GalleonError: Error, Hashable, Sendable {
   /// The broker refused one request; the client goes on.
   case refused(Refusal)
 
+  /// The broker speaks a version of the protocol that does not have what was asked for. The text
+  /// says what.
+  case brokerTooOld(String)
+
   /// The time given for it is over.
   case timeout
 
@@ -84,6 +88,7 @@ extension GalleonError: CustomStringConvertible {
       text.isEmpty ? "closed by the broker: \(reason)" : "closed by the broker: \(reason): \(text)"
     case .clientClosed: "closed by this side"
     case .refused(let refusal): "refused: \(refusal)"
+    case .brokerTooOld(let text): text
     case .timeout: "no answer in time"
     case .cancelled: "cancelled"
     case .gap(let gap): "\(gap)"

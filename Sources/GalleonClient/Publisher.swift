@@ -128,6 +128,11 @@ public final class Publisher: Sendable {
     try core.reportLoss()
   }
 
+  /// Why the broker does not take what this publisher sends; nil where it does, and where it speaks
+  /// version 1 of the protocol, which does not say. ``PublisherOptions/onBlocked`` hears of
+  /// changes.
+  public var blocked: Blocked? { core.blocked }
+
   /// Events that `publish` has taken.
   public var published: UInt64 { core.counts.published }
 

@@ -9,7 +9,7 @@ public struct StatsPage: Sendable {
 }
 
 /// What became of everything that matched a subscription, when it was closed:
-/// `matched = delivered + dropped + expired + closed`.
+/// `matched = delivered + dropped + leftOut + expired + closed`.
 ///
 /// It covers the time since the client last connected.
 public struct SubscriptionAccount: Hashable, Sendable {
@@ -19,6 +19,8 @@ public struct SubscriptionAccount: Hashable, Sendable {
   public let delivered: UInt64
   /// Events lost for any cause but expiry; each was in a gap.
   public let dropped: UInt64
+  /// Events that the policy left out: conflated, sampled out, or older than it allows.
+  public let leftOut: UInt64
   /// Events whose time to live was over; each was in a gap.
   public let expired: UInt64
   /// Events that were still waiting at the broker.

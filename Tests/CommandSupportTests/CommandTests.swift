@@ -41,6 +41,7 @@ struct CommandTests {
     #expect(try tail("a").start == .latest)
     #expect(try tail("a", "--from", "earliest").start == .earliest)
     #expect(try tail("a", "--from=17").start == .sequence(17))
+    #expect(try tail("a", "--from=state").start == .state)
     #expect(try tail("a", "--from", "1970-01-01T00:00:01Z").start == .time(1_000_000_000))
     for wrong in ["0", "-1", "+1", "yesterday", "2026-01-01"] {
       #expect(sentence { () throws(UsageError) in _ = try tail("a", "--from", wrong) } != nil)
@@ -48,19 +49,34 @@ struct CommandTests {
   }
 
   @Test func policiesAndTheirBounds() throws {
+    let dropping = try tail("a", "--policy", "drop-oldest", "--max-lag-events", "5")
+    #expect(dropping.policy == .dropOldest && dropping.bounds.lagEvents == 5)
+    let leaving = try tail(
+      "a", "--policy=disconnect", "--max-lag-bytes=1KiB", "--max-no-credit", "2s")
+    #expect(leaving.policy == .disconnect && leaving.bounds.lagBytes == 1024)
+    #expect(leaving.bounds.withoutCreditNs == 2_000_000_000)
+    #expect(try tail("a", "--policy", "disconnect", "--max-age", "5s").policy == .disconnect)
+    let latest = try tail("a", "--policy", "latest", "--max-age", "250ms")
+    #expect(latest.policy == .latest && latest.bounds.ageNs == 250_000_000)
+    #expect(try tail("a", "--policy", "latest").bounds == TailCommand.Bounds())
+    let sample = try tail("a", "--policy", "sample", "--every", "10")
+    #expect(sample.policy == .sample && sample.bounds.every == 10)
     #expect(
-      try tail("a", "--policy", "drop-oldest", "--max-lag-events", "5").policy
-        == .dropOldest(lagEvents: 5, lagBytes: nil))
-    #expect(
-      try tail("a", "--policy=disconnect", "--max-lag-bytes=1KiB").policy
-        == .disconnect(lagEvents: nil, lagBytes: 1024))
-    #expect(
-      sentence { () throws(UsageError) in _ = try tail("a", "--policy", "latest") }
-        == "--policy is one of lossless, drop-oldest, disconnect, not \"latest\"")
-    #expect(
-      sentence { () throws(UsageError) in _ = try tail("a", "--max-lag-events", "5") } != nil)
-    #expect(
-      sentence { () throws(UsageError) in _ = try tail("a", "--policy", "disconnect") } != nil)
+      sentence { () throws(UsageError) in _ = try tail("a", "--policy", "newest") }
+        == "--policy is one of lossless, drop-oldest, latest, sample, disconnect, not \"newest\"")
+  }
+
+  @Test(arguments: [
+    "--max-lag-events 5", "--policy disconnect", "--policy drop-oldest",
+    "--policy latest --max-lag-events 5", "--policy sample", "--policy latest --every 2",
+    "--policy sample --every 0", "--policy sample --every 4294967296", "--max-age 1s",
+    "--policy drop-oldest --max-no-credit 1s", "--policy latest --max-age 1us",
+    "--policy latest --max-age 100d",
+  ])
+  func boundsThatMeanNothing(arguments: String) throws {
+    let parsed = try ParsedArguments(
+      ["a"] + arguments.split(separator: " ").map(String.init), of: TailCommand.spec)
+    #expect(sentence { () throws(UsageError) in _ = try TailCommand(parsed) } != nil)
   }
 
   @Test func whatExcludesEachOther() {

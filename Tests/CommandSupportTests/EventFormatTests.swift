@@ -56,4 +56,31 @@ struct EventFormatTests {
         + #""cause":"ringOverrun"}"# + "\n")
     #expect(shown(.raw).isEmpty)
   }
+
+  @Test func whatPoliciesLeaveOut() {
+    func shown(_ format: TailCommand.Format, _ note: ShownNote) -> String {
+      var formatter = EventFormat(format)
+      var output: [UInt8] = []
+      formatter.append(note, to: &output)
+      return String(decoding: output, as: UTF8.self)
+    }
+    let gap = ShownGap(
+      topic: "t\u{7}", first: 5, last: 1004, count: 1000, bytes: 99, cause: "conflated")
+    let note = ShownNote.leftOut(gap, expiredCount: 3, expiredBytes: 7)
+    #expect(
+      shown(.people, note)
+        == "--- t\\x07: left out 1,000 events, 5 to 1004 (conflated), and 3 too old\n")
+    #expect(
+      shown(.json, note)
+        == #"{"leftOut":true,"topic":"t\u0007","first":5,"last":1004,"count":1000,"bytes":99,"#
+        + #""cause":"conflated","expiredCount":3,"expiredBytes":7}"# + "\n")
+    #expect(shown(.raw, note).isEmpty)
+    #expect(shown(.people, .stateReset(topic: "t")) == "--- t: its whole state follows\n")
+    #expect(shown(.json, .stateReset(topic: "t")) == #"{"stateReset":true,"topic":"t"}"# + "\n")
+    #expect(
+      shown(.people, .stateComplete(topic: "t", last: 9)) == "--- t: this was its state at 9\n")
+    #expect(
+      shown(.json, .stateComplete(topic: "t", last: 9))
+        == #"{"stateComplete":true,"topic":"t","last":9}"# + "\n")
+  }
 }

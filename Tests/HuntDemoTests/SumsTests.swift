@@ -75,11 +75,11 @@ import Testing
           name: "ledger", pattern: "hunt.>",
           topics: [Self.positions: all, HuntTopics.rewards: rewards],
           account: SubscriptionAccount(
-            matched: 13, delivered: 13, dropped: 0, expired: 0, closed: 0)),
+            matched: 13, delivered: 13, dropped: 0, leftOut: 0, expired: 0, closed: 0)),
         WatchedSubscription(
           name: "slow", pattern: "hunt.*.positions", topics: [Self.positions: some],
           account: SubscriptionAccount(
-            matched: 10, delivered: 2, dropped: 8, expired: 0, closed: 0)),
+            matched: 10, delivered: 2, dropped: 8, leftOut: 0, expired: 0, closed: 0)),
       ],
       rewardsGiven: RewardSums(count: 3, points: 30),
       rewardsSeen: RewardSums(count: 3, points: 30))
@@ -144,7 +144,7 @@ import Testing
       Gap(topic: HuntTopics.rewards, first: 2, last: 3, count: 2, bytes: 0, cause: .blockTimeout))
     sums.watched[0].topics[HuntTopics.rewards] = seen
     sums.watched[0].account = SubscriptionAccount(
-      matched: 13, delivered: 11, dropped: 2, expired: 0, closed: 0)
+      matched: 13, delivered: 11, dropped: 2, leftOut: 0, expired: 0, closed: 0)
     #expect(wrong(sums) == [2])
   }
 
@@ -158,7 +158,7 @@ import Testing
   @Test func anAccountThatSaysOtherwiseIsFound() {
     var sums = rightSums()
     sums.watched[1].account = SubscriptionAccount(
-      matched: 10, delivered: 2, dropped: 7, expired: 0, closed: 1)
+      matched: 10, delivered: 2, dropped: 7, leftOut: 0, expired: 0, closed: 1)
     #expect(wrong(sums) == [4])
     sums.watched[1].account = nil
     #expect(sums.checks()[4].problems == ["slow: the broker gave no account"])

@@ -283,10 +283,13 @@ public struct FramePattern: Sendable {
     if !batches.isEmpty { try match(LooseBatch.decode(frame.rest ?? []), &bindings) }
   }
 
-  /// The same for a DELIVER that may have only the first of the batches; returns what must follow
-  /// in the next frame, or nil.
+  /// The same for a DELIVER that may have only the first of the batches, or a DELIVER_SELECTED that
+  /// has some of them in any order; returns what must follow in the next frame, or nil.
   func matchBeginning(_ bytes: [UInt8], _ bindings: inout Bindings) throws -> FramePattern? {
     let frame = try LooseFrame(decoding: bytes)
+    if name == "DELIVER_SELECTED", frame.name == name {
+      return try matchSelected(bytes, frame, &bindings)
+    }
     guard name == "DELIVER", frame.name == name, batches.count > 1 else {
       try match(bytes, &bindings)
       return nil
@@ -298,6 +301,27 @@ public struct FramePattern: Sendable {
     var rest = self
     rest.batches = Array(batches.dropFirst(count))
     rest.fields = fields.map { $0.name == "skip" ? ("skip", .word("0")) : $0 }
+    return rest.batches.isEmpty ? nil : rest
+  }
+
+  private func matchSelected(
+    _ bytes: [UInt8], _ frame: LooseFrame, _ bindings: inout Bindings
+  ) throws -> FramePattern? {
+    var (first, rest) = (self, self)
+    first.batches = []
+    for batch in try LooseBatch.decode(frame.rest ?? []) {
+      let place = try rest.batches.firstIndex { wanted in
+        guard let (_, value) = wanted.fields.first(where: { $0.name == "sequence" }) else {
+          throw TranscriptError("a batch that is delivered has a sequence")
+        }
+        return try number(value, kind: nil, bindings) == batch.header.sequence
+      }
+      guard let place else {
+        throw TranscriptError("the sequence \(batch.header.sequence) was not to come")
+      }
+      first.batches.append(rest.batches.remove(at: place))
+    }
+    try first.match(bytes, &bindings)
     return rest.batches.isEmpty ? nil : rest
   }
 

@@ -17,14 +17,17 @@ public protocol TranscriptBroker {
 extension Transcript {
   /// Plays the clients' side against a broker and throws at the first difference, with its line.
   ///
-  /// A broker may part what a DELIVER of the transcript carries into several frames.
-  /// TOPIC_INFO, PING and PUBLISH_CREDIT may come at any time; where they are not what the
-  /// transcript waits for, they are passed over, but for the topic's id.
+  /// A broker may part what a DELIVER or DELIVER_SELECTED of the transcript carries into several
+  /// frames, and choose the order of the latter's batches. TOPIC_INFO, PING, PUBLISH_CREDIT and
+  /// BLOCKED may come at any time; where they are not what the transcript waits for, they are
+  /// passed over, but for the topic's id. POLICY_SET may overtake the SUBSCRIBED that a line waits
+  /// for.
   public func replay(against broker: inout some TranscriptBroker) throws {
     var bindings = Bindings()
+    var early: [Int: [UInt8]] = [:]
     for step in steps {
       do {
-        try play(step, against: &broker, &bindings)
+        try play(step, against: &broker, &bindings, &early)
       } catch {
         throw TranscriptError("\(name):\(step.line): \(error)")
       }
@@ -32,7 +35,8 @@ extension Transcript {
   }
 
   private func play(
-    _ step: Step, against broker: inout some TranscriptBroker, _ bindings: inout Bindings
+    _ step: Step, against broker: inout some TranscriptBroker, _ bindings: inout Bindings,
+    _ early: inout [Int: [UInt8]]
   ) throws {
     let connection = step.connection
     switch step.action {
@@ -43,7 +47,9 @@ extension Transcript {
     case .broker(let pattern):
       var rest: FramePattern? = pattern
       while let wanted = rest {
-        let frame = try next(from: &broker, connection, wanted: wanted.name, &bindings)
+        let frame =
+          try early.removeValue(forKey: connection)
+          ?? next(from: &broker, connection, wanted: wanted.name, &bindings, &early)
         rest = try wanted.matchBeginning(frame, &bindings)
       }
     case .clock(let milliseconds):
@@ -60,7 +66,7 @@ extension Transcript {
         throw TranscriptError("the connection was to end, and \(Hex.text(more)) came")
       }
     case .close(let reason):
-      let frame = try next(from: &broker, connection, wanted: "CLOSE", &bindings)
+      let frame = try next(from: &broker, connection, wanted: "CLOSE", &bindings, &early)
       try FramePattern(["CLOSE", "reason=\(reason)"]).match(frame, &bindings)
       if let more = try broker.receive(on: connection) {
         throw TranscriptError("after CLOSE came \(Hex.text(more))")
@@ -70,14 +76,18 @@ extension Transcript {
 
   private func next(
     from broker: inout some TranscriptBroker, _ connection: Int, wanted: String,
-    _ bindings: inout Bindings
+    _ bindings: inout Bindings, _ early: inout [Int: [UInt8]]
   ) throws -> [UInt8] {
     while true {
       guard let bytes = try broker.receive(on: connection) else {
         throw TranscriptError("\(wanted) was to come and the connection ended")
       }
       let frame = try LooseFrame(decoding: bytes)
-      let isAnyTime = ["TOPIC_INFO", "PING", "PUBLISH_CREDIT"].contains(frame.name)
+      if wanted == "SUBSCRIBED", frame.name == "POLICY_SET" {
+        early[connection] = bytes
+        continue
+      }
+      let isAnyTime = ["TOPIC_INFO", "PING", "PUBLISH_CREDIT", "BLOCKED"].contains(frame.name)
       guard isAnyTime, wanted != frame.name else { return bytes }
       if frame.name == "TOPIC_INFO" {
         try FramePattern(["TOPIC_INFO"]).match(bytes, &bindings)

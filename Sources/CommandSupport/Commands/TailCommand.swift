@@ -6,12 +6,21 @@ public struct TailCommand: Sendable, Equatable {
     case sequence(UInt64)
     /// Nanoseconds since the Unix epoch.
     case time(UInt64)
+    case state
   }
 
-  public enum Policy: Sendable, Equatable {
-    case lossless
-    case dropOldest(lagEvents: UInt64?, lagBytes: UInt64?)
-    case disconnect(lagEvents: UInt64?, lagBytes: UInt64?)
+  public enum Policy: Sendable, Equatable { case lossless, dropOldest, latest, sample, disconnect }
+
+  /// What may be given beside a policy.
+  public struct Bounds: Sendable, Equatable {
+    public var lagEvents: UInt64?
+    public var lagBytes: UInt64?
+    public var ageNs: UInt64?
+    public var withoutCreditNs: UInt64?
+    /// Of `sample`: every n-th event.
+    public var every: UInt32?
+
+    public init() {}
   }
 
   public enum Format: Sendable, Equatable { case people, json, raw }
@@ -20,6 +29,7 @@ public struct TailCommand: Sendable, Equatable {
   public var url: String?
   public var start = Start.latest
   public var policy = Policy.lossless
+  public var bounds = Bounds()
   /// Ends after so many events.
   public var count: UInt64?
   public var format = Format.people
@@ -38,21 +48,32 @@ public struct TailCommand: Sendable, Equatable {
         + "are not UTF-8 are escaped, so that no payload can disturb the terminal.",
       "With --json each line is an object with topic, sequence, time, key, headers and payload; "
         + "keyBase64, valueBase64 and payloadBase64 stand for what is not UTF-8. A loss is "
-        + "an object with gap, topic, first, last, count, bytes and cause.",
+        + "an object with gap, topic, first, last, count, bytes and cause; a deletion of a key has "
+        + "tombstone. What the policy leaves out is told in its place too: leftOut, and the same "
+        + "fields with expiredCount and expiredBytes for what was too old. With --from state, "
+        + "stateReset and stateComplete stand around the state of a topic.",
     ],
     options: [
       SharedOptions.url,
       OptionSpec(
         "from", "POSITION",
         "Where to start in topics there are: latest (the next event), earliest (the oldest one "
-          + "kept), a sequence, or a time such as 2026-03-01T12:00:00Z. Default: latest."),
+          + "kept), state (the newest event of each key, then the next event), a sequence, or a "
+          + "time such as 2026-03-01T12:00:00Z. Default: latest."),
       OptionSpec("count", "N", "Ends after so many events."),
       OptionSpec(
         "policy", "POLICY",
-        "When this end falls behind: lossless waits, drop-oldest loses the oldest events, "
-          + "disconnect ends. Default: lossless."),
+        "What is printed when this end falls behind: lossless waits, drop-oldest loses the oldest "
+          + "events, latest brings the newest event of each key, disconnect ends. sample brings "
+          + "every n-th event, always. Default: lossless."),
+      OptionSpec("every", "N", "With sample: which events, those whose sequence N divides."),
       OptionSpec("max-lag-events", "N", "Bound for drop-oldest and disconnect."),
       OptionSpec("max-lag-bytes", "SIZE", "Bound for drop-oldest and disconnect."),
+      OptionSpec(
+        "max-age", "TIME",
+        "Bound for drop-oldest and disconnect; with latest and sample, what is older is left out."),
+      OptionSpec(
+        "max-no-credit", "TIME", "Bound for disconnect: how long nothing is taken at this end."),
       OptionSpec("json", nil, "One JSON object a line."),
       OptionSpec("raw", nil, "The payload as it is and a line's end, and nothing else."),
       SharedOptions.reconnect,
@@ -63,6 +84,9 @@ public struct TailCommand: Sendable, Equatable {
       .init(
         "galleon tail hunt.loot --from earliest --json | jq .payload",
         "Print everything that is kept of a topic, and go on:"),
+      .init(
+        "galleon tail hunt.positions --from state --policy latest",
+        "Where everybody is, and who moves, however slow this end is:"),
     ])
 
   public init(_ parsed: ParsedArguments) throws(UsageError) {
@@ -70,22 +94,7 @@ public struct TailCommand: Sendable, Equatable {
     url = parsed.text("url")
     if let text = parsed.text("from") { start = try Self.start(text) }
     count = try parsed.count("count", in: 1...UInt64.max)
-    let lagEvents = try parsed.count("max-lag-events", in: 1...UInt64.max)
-    let lagBytes = try parsed.size("max-lag-bytes", in: 1...UInt64(Int.max))
-    policy =
-      try parsed.choice(
-        "policy",
-        among: [
-          ("lossless", .lossless),
-          ("drop-oldest", .dropOldest(lagEvents: lagEvents, lagBytes: lagBytes)),
-          ("disconnect", .disconnect(lagEvents: lagEvents, lagBytes: lagBytes)),
-        ]) ?? .lossless
-    if policy == .lossless, lagEvents != nil || lagBytes != nil {
-      throw UsageError("a lag bound needs --policy drop-oldest or --policy disconnect")
-    }
-    if policy != .lossless, lagEvents == nil, lagBytes == nil {
-      throw UsageError("that policy needs a bound: --max-lag-events or --max-lag-bytes")
-    }
+    try readPolicy(parsed)
     if parsed.has("json") && parsed.has("raw") {
       throw UsageError("give --json or --raw, not both")
     }
@@ -94,16 +103,52 @@ public struct TailCommand: Sendable, Equatable {
     if let given = try parsed.durationNs("reconnect") { reconnectNs = given }
   }
 
+  private mutating func readPolicy(_ parsed: ParsedArguments) throws(UsageError) {
+    policy =
+      try parsed.choice(
+        "policy",
+        among: [
+          ("lossless", .lossless), ("drop-oldest", .dropOldest), ("latest", .latest),
+          ("sample", .sample), ("disconnect", .disconnect),
+        ]) ?? .lossless
+    // The protocol has whole milliseconds, of 32 bits.
+    let times: ClosedRange<UInt64> = 1_000_000...(UInt64(UInt32.max) * 1_000_000)
+    bounds.lagEvents = try parsed.count("max-lag-events", in: 1...UInt64.max)
+    bounds.lagBytes = try parsed.size("max-lag-bytes", in: 1...UInt64(Int.max))
+    bounds.ageNs = try parsed.durationNs("max-age", in: times)
+    bounds.withoutCreditNs = try parsed.durationNs("max-no-credit", in: times)
+    bounds.every = try parsed.count("every", in: 1...UInt64(UInt32.max)).map { UInt32($0) }
+    let hasLag = bounds.lagEvents != nil || bounds.lagBytes != nil
+    let isBounded = hasLag || bounds.ageNs != nil || bounds.withoutCreditNs != nil
+    if hasLag, policy != .dropOldest, policy != .disconnect {
+      throw UsageError("a lag bound needs --policy drop-oldest or --policy disconnect")
+    }
+    if bounds.ageNs != nil, policy == .lossless {
+      throw UsageError("--max-age needs a --policy other than lossless")
+    }
+    if bounds.withoutCreditNs != nil, policy != .disconnect {
+      throw UsageError("--max-no-credit needs --policy disconnect")
+    }
+    if (bounds.every != nil) != (policy == .sample) {
+      throw UsageError("--policy sample and --every N go together")
+    }
+    if policy == .dropOldest || policy == .disconnect, !isBounded {
+      throw UsageError(
+        "that policy needs a bound: --max-lag-events, --max-lag-bytes or --max-age")
+    }
+  }
+
   private static func start(_ text: String) throws(UsageError) -> Start {
     switch text {
     case "latest": return .latest
     case "earliest": return .earliest
+    case "state": return .state
     default:
       if let sequence = UInt64(text), sequence > 0, text.first != "+" { return .sequence(sequence) }
       if let time = RFC3339.parse(text) { return .time(time) }
       throw UsageError(
-        "--from is latest, earliest, a sequence from 1, or a time such as 2026-03-01T12:00:00Z, "
-          + "not \"\(text)\"")
+        "--from is latest, earliest, state, a sequence from 1, or a time such as "
+          + "2026-03-01T12:00:00Z, not \"\(text)\"")
     }
   }
 }

@@ -44,6 +44,13 @@ public struct ShownGap {
   }
 }
 
+/// What a policy has left out, and the marks around the state of a topic.
+public enum ShownNote {
+  case leftOut(ShownGap, expiredCount: UInt64, expiredBytes: UInt64)
+  case stateReset(topic: String)
+  case stateComplete(topic: String, last: UInt64)
+}
+
 /// How `tail` writes what it is handed.
 public struct EventFormat: Sendable {
   private let format: TailCommand.Format
@@ -98,24 +105,75 @@ public struct EventFormat: Sendable {
       json.removeAll()
       json.object { json in
         json.field("gap", true)
-        json.field("topic", gap.topic)
-        json.field("first", gap.first)
-        json.field("last", gap.last)
-        json.field("count", gap.count)
-        json.field("bytes", gap.bytes)
-        json.field("cause", gap.cause)
+        Self.append(gap, to: &json)
       }
       json.endLine()
       output += json.bytes
     }
   }
 
+  /// Appends a note with the end of its line; with `raw` nothing.
+  public mutating func append(_ note: ShownNote, to output: inout [UInt8]) {
+    switch format {
+    case .raw: break
+    case .people:
+      output += "--- ".utf8
+      output += Self.sentence(note).utf8
+      output.append(UInt8(ascii: "\n"))
+    case .json:
+      json.removeAll()
+      json.object { json in
+        switch note {
+        case .leftOut(let gap, let expiredCount, let expiredBytes):
+          json.field("leftOut", true)
+          Self.append(gap, to: &json)
+          json.field("expiredCount", expiredCount)
+          json.field("expiredBytes", expiredBytes)
+        case .stateReset(let topic):
+          json.field("stateReset", true)
+          json.field("topic", topic)
+        case .stateComplete(let topic, let last):
+          json.field("stateComplete", true)
+          json.field("topic", topic)
+          json.field("last", last)
+        }
+      }
+      json.endLine()
+      output += json.bytes
+    }
+  }
+
+  private static func append(_ gap: ShownGap, to json: inout JSONWriter) {
+    json.field("topic", gap.topic)
+    json.field("first", gap.first)
+    json.field("last", gap.last)
+    json.field("count", gap.count)
+    json.field("bytes", gap.bytes)
+    json.field("cause", gap.cause)
+  }
+
+  /// A note for people.
+  public static func sentence(_ note: ShownNote) -> String {
+    switch note {
+    case .leftOut(let gap, let expired, _):
+      let old = expired == 0 ? "" : ", and \(HumanNumber.plain(expired)) too old"
+      return TerminalText.text(gap.topic) + ": left out \(events(gap.count)), \(gap.first) to "
+        + "\(gap.last) (\(gap.cause))\(old)"
+    case .stateReset(let topic): return TerminalText.text(topic) + ": its whole state follows"
+    case .stateComplete(let topic, let last):
+      return TerminalText.text(topic) + ": this was its state at \(last)"
+    }
+  }
+
+  private static func events(_ count: UInt64) -> String {
+    count == 1 ? "1 event" : "\(HumanNumber.plain(count)) events"
+  }
+
   /// A gap for people.
   public static func sentence(_ gap: ShownGap) -> String {
     let topic = TerminalText.text(gap.topic)
     if gap.count == 0 { return "\(topic): lost events, how many is not known (\(gap.cause))" }
-    let events = gap.count == 1 ? "1 event" : "\(HumanNumber.plain(gap.count)) events"
-    return "\(topic): lost \(events), \(gap.first) to \(gap.last) (\(gap.cause))"
+    return "\(topic): lost \(events(gap.count)), \(gap.first) to \(gap.last) (\(gap.cause))"
   }
 
   /// Time, topic, sequence, key, headers, payload.

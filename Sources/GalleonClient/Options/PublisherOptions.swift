@@ -39,6 +39,10 @@ public struct PublisherOptions: Sendable {
   /// meaning: what was under way may be lost and is counted in ``Publisher/lost``.
   public var resends = true
 
+  /// Called on the client's own thread when ``Publisher/blocked`` changes. It must return soon:
+  /// while it runs, nothing is sent or received.
+  public var onBlocked: (@Sendable (Blocked?) -> Void)?
+
   public init() {}
 
   public init(

@@ -35,6 +35,7 @@ final class PublisherCore: Sendable {
     var failure: GalleonError?
     var recordBytesMax = WireLimits.batchBytesMax
     var requiresKey = false
+    var blocked: Blocked?
     var nextWaiter: UInt64 = 1
     var roomWaiters = WaiterList()
     var flushWaiters = WaiterList()
@@ -228,6 +229,8 @@ final class PublisherCore: Sendable {
     state.withLock { ($0.appended, $0.settled, $0.lost, !$0.isFinished) }
   }
 
+  var blocked: Blocked? { state.withLock { $0.blocked } }
+
   /// Throws `eventsLost` where events were lost that nobody has been told of.
   func reportLoss() throws(GalleonError) {
     let lost = state.withLock { state in
@@ -245,6 +248,15 @@ final class PublisherCore: Sendable {
       state.recordBytesMax = recordBytesMax
       state.requiresKey = requiresKey
     }
+  }
+
+  /// Remembers why the broker takes nothing, and tells whoever wants to know.
+  func setBlocked(_ blocked: Blocked?) {
+    let isNew = state.withLock { state in
+      defer { state.blocked = blocked }
+      return state.blocked != blocked
+    }
+    if isNew { options.onBlocked?(blocked) }
   }
 
   /// The next block to send, and whether it was still being filled; nil where there is none, and

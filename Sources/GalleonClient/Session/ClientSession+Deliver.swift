@@ -5,26 +5,25 @@ import WireFormat
 extension ClientSession {
   @unsafe
   func receive(
-    _ deliver: Deliver, _ ref: UInt32, _ batches: UnsafeRawBufferPointer
+    _ batches: UnsafeRawBufferPointer, _ ref: UInt32, topic id: UInt32, skip skipped: Int = 0,
+    isSelected: Bool = false
   ) throws(WireError) {
     // One that is being closed still gets deliveries that were on their way.
     guard let row = subscriptions[ref] else { return }
-    guard let topic = topics[deliver.topic] else {
-      throw WireError(.protocolViolation, have: Int(deliver.topic))
-    }
+    let topic = try topic(id)
     let limits = BatchLimits(
       batchBytesMax: recordBytesMax, codecs: welcome?.codecs ?? [])
     // One copy for all batches of the frame that are as they are to be kept.
     var kept: DeliveryStorage?
     var at = 0
-    var skip = Int(deliver.skip)
+    var skip = skipped
     while at < batches.count {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: batches[at...])
       let valid: ValidBatch
       do throws(WireError) {
         valid = try unsafe validateBatch(rest, limits: limits)
       } catch {
-        at += try unsafe receiveCorrupt(row, topic, rest, skip: skip)
+        at += try unsafe receiveCorrupt(row, topic, rest, skip: skip, isSelected)
         skip = 0
         continue
       }
@@ -36,7 +35,9 @@ extension ClientSession {
       guard Self.sequences.contains(first) else {
         throw WireError(.malformedBatch, offset: at, have: Int(truncatingIfNeeded: first))
       }
-      let place = Place(first: first, count: valid.count, skip: skip, charge: valid.charge)
+      let place = Place(
+        first: first, count: valid.count, skip: skip, charge: valid.charge,
+        isSelected: isSelected)
       if unsafe Batch.codec(base) == Codec.none {
         let storage =
           unsafe kept ?? DeliveryStorage(topic: topic, bytes: [UInt8](batches))
@@ -62,6 +63,8 @@ extension ClientSession {
     let count: Int
     let skip: Int
     let charge: Int
+    /// It is one of those that the policy has chosen: PASSED will say how far the subscription is.
+    let isSelected: Bool
 
     var firstDelivered: UInt64 { first &+ UInt64(skip) }
     var next: UInt64 { first &+ UInt64(count) }
@@ -104,16 +107,23 @@ extension ClientSession {
     let delivered = place.count - place.skip
     row.deliveredEvents += UInt64(delivered)
     row.deliveredBytes += UInt64(place.charge)
-    explain(row, topic, upTo: place.firstDelivered)
-    let expected = row.next[topic.id] ?? place.firstDelivered
-    row.next[topic.id] = max(expected, place.next)
-    let fresh = Int(place.next &- max(place.firstDelivered, min(expected, place.next)))
+    let fresh =
+      place.isSelected
+      ? (isBehind(row, topic, place.next) ? 0 : delivered) : advance(row, topic, place)
     if fresh < delivered {
       // Had been delivered before. Nobody will consume it, so its credit comes back here.
       row.core.consumed(
         events: UInt64(delivered - fresh), bytes: fresh == 0 ? UInt64(place.charge) : 0)
     }
     return fresh
+  }
+
+  /// Takes the subscription to the end of a batch, and says how many of its events are new.
+  private func advance(_ row: SubscriptionRow, _ topic: DeliveredTopic, _ place: Place) -> Int {
+    explain(row, topic, upTo: place.firstDelivered)
+    let expected = row.next[topic.id] ?? place.firstDelivered
+    row.next[topic.id] = max(expected, place.next)
+    return Int(place.next &- max(place.firstDelivered, min(expected, place.next)))
   }
 
   /// Makes a gap of a batch that cannot be decoded.
@@ -134,7 +144,8 @@ extension ClientSession {
   /// and the next session resumes before it.
   @unsafe
   private func receiveCorrupt(
-    _ row: SubscriptionRow, _ topic: DeliveredTopic, _ rest: UnsafeRawBufferPointer, skip: Int
+    _ row: SubscriptionRow, _ topic: DeliveredTopic, _ rest: UnsafeRawBufferPointer, skip: Int,
+    _ isSelected: Bool
   ) throws(WireError) -> Int {
     guard rest.count >= BatchField.size, let base = rest.baseAddress else {
       throw WireError(.malformedBatch, need: BatchField.size, have: rest.count)
@@ -145,8 +156,8 @@ extension ClientSession {
     else {
       throw WireError(.malformedBatch, need: Int(header.length), have: rest.count)
     }
-    var count = Int(header.count)
-    if header.paddedLength + BatchField.size <= rest.count {
+    var count = isSelected ? 1 : Int(header.count)
+    if !isSelected, header.paddedLength + BatchField.size <= rest.count {
       // The next batch of the frame says where this one ends.
       let next = unsafe Batch.sequence(base + header.paddedLength)
       if next > header.sequence && next - header.sequence < UInt64(UInt32.max) {
@@ -159,7 +170,7 @@ extension ClientSession {
       row, topic,
       Place(
         first: header.sequence, count: count, skip: skip,
-        charge: Batch.charge(count: count, decodedLength: stored)))
+        charge: Batch.charge(count: count, decodedLength: stored), isSelected: isSelected))
     return header.paddedLength
   }
 }

@@ -224,6 +224,7 @@ extension ClientSession {
 
   private func disconnect(_ row: PublisherRow) {
     row.phase = .idle
+    row.core.setBlocked(nil)
     if row.isAcknowledged && row.core.options.resends {
       var again: [PublishBlock] = []
       while let block = row.inFlight.popFirst() { again.append(block) }

@@ -53,7 +53,7 @@ extension ClientSession {
       let start = frame.offset + deliver.batches.lowerBound
       let batches = unsafe UnsafeRawBufferPointer(
         rebasing: bytes[start..<(frame.offset + deliver.batches.upperBound)])
-      try unsafe receive(deliver, ref, batches)
+      try unsafe receive(batches, ref, topic: deliver.topic, skip: Int(deliver.skip))
     case .ack: receive(try Ack(reader: &reader), ref)
     case .publishCredit: receive(try PublishCredit(reader: &reader), ref)
     case .gap: try receive(try WireFormat.Gap(reader: &reader), ref)
@@ -94,17 +94,18 @@ extension ClientSession {
       let piece = unsafe UnsafeRawBufferPointer(
         rebasing: bytes[start..<(frame.offset + page.bytes.upperBound)])
       unsafe receive(page, frame.header.correlation, [UInt8](piece))
-    case .policySet: _ = try PolicySet(reader: &reader)
-    case .blocked: _ = try Blocked(reader: &reader)
     case .deliverSelected:
-      _ = try DeliverSelected(reader: &reader)
-      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
-    case .passed:
-      _ = try Passed(reader: &reader)
-      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
-    case .stateReset:
-      _ = try StateReset(reader: &reader)
-      throw WireError(.protocolViolation, offset: frame.offset, have: Int(type.rawValue))
+      let deliver = try DeliverSelected(reader: &reader)
+      let start = frame.offset + deliver.batches.lowerBound
+      let batches = unsafe UnsafeRawBufferPointer(
+        rebasing: bytes[start..<(frame.offset + deliver.batches.upperBound)])
+      try unsafe receive(batches, ref, topic: deliver.topic, isSelected: true)
+    case .passed: try receive(try Passed(reader: &reader), ref)
+    case .stateReset: try receive(try StateReset(reader: &reader), ref)
+    case .policySet:
+      _ = try PolicySet(reader: &reader)
+      receivePolicySet(ref, frame.header.correlation)
+    case .blocked: receive(try WireFormat.Blocked(reader: &reader), ref)
     case .hello, .openTopic, .publish, .closeTopic, .subscribe, .unsubscribe, .credit, .stats,
       .setPolicy:
       throw WireError(.wrongDirection, offset: frame.offset, have: Int(type.rawValue))

@@ -52,7 +52,7 @@ extension ClientSession {
     if let row = publishers[header.ref] {
       refused(row, refusal, nowNs)
     } else if let row = subscriptions[header.ref] {
-      refused(row, refusal, nowNs)
+      if !policyRefused(row, refusal, header.correlation) { refused(row, refusal, nowNs) }
     } else if let promise = pages.removeValue(forKey: header.correlation) {
       promise.fulfil(.failure(.refused(refusal)))
     }

@@ -12,6 +12,11 @@ extension ClientSession {
 
   /// Asks for the subscription, in this session for the first time.
   func sendSubscribe(_ row: SubscriptionRow, _ nowNs: UInt64) {
+    let wish = PolicyWish(row.policy)
+    if let problem = missing(wish, row.start) {
+      finish(row, .failure(problem), ending: problem)
+      return
+    }
     // "With the next event" means the next one after now, also when it is asked for again later:
     // topics that nothing has come from yet then start at this time.
     let (start, value) = wireStart(row.start)
@@ -20,14 +25,14 @@ extension ClientSession {
     row.earlierBytes = row.deliveredBytes
     let consumed = row.core.takeConsumed()
     let credit = row.grant(consumedEvents: consumed.events, consumedBytes: consumed.bytes)
-    let options = row.core.options
-    let (policy, lagEvents, lagBytes) = wirePolicy(options.policy)
     let positions = positions(of: row)
+    // Without credit until SET_POLICY has said what SUBSCRIBE cannot say.
     let frame = Subscribe(
-      policy: policy, start: start, weight: options.weight,
+      policy: wish.policy, start: start, weight: row.core.options.weight,
       positionsCount: UInt32(positions.count / Self.positionBytes), startValue: value,
-      lagEventsMax: lagEvents ?? 0, lagBytesMax: lagBytes ?? 0, eventsTotal: credit.eventsTotal,
-      bytesTotal: credit.bytesTotal, pattern: row.core.pattern)
+      lagEventsMax: wish.lagEventsMax, lagBytesMax: wish.lagBytesMax,
+      eventsTotal: wish.fitsSubscribe ? credit.eventsTotal : 0,
+      bytesTotal: wish.fitsSubscribe ? credit.bytesTotal : 0, pattern: row.core.pattern)
     row.phase = .opening
     row.grantedEvents = credit.eventsTotal
     row.grantedBytes = credit.bytesTotal
@@ -36,6 +41,9 @@ extension ClientSession {
       frame.encode(into: &control, ref: row.core.ref, correlation: correlation, positions: $0)
     }
     precondition(fits)
+    if wish.fitsSubscribe { return }
+    row.firstPolicyCorrelation = send(wish, row)
+    _ = credit.encode(into: &control, ref: row.core.ref)
   }
 
   private static var positionBytes: Int { 16 }
@@ -74,14 +82,7 @@ extension ClientSession {
     case .earliest: (.earliest, 0)
     case .sequence(let sequence): (.sequence, sequence)
     case .time(let nanoseconds): (.time, nanoseconds)
-    }
-  }
-
-  private func wirePolicy(_ policy: DeliveryPolicy) -> (Policy, UInt64?, UInt64?) {
-    switch policy {
-    case .lossless: (.lossless, nil, nil)
-    case .dropOldest(let lagEvents, let lagBytes): (.dropOldest, lagEvents, lagBytes)
-    case .disconnect(let lagEvents, let lagBytes): (.disconnect, lagEvents, lagBytes)
+    case .state: (.state, 0)
     }
   }
 
@@ -90,7 +91,7 @@ extension ClientSession {
   func resume(_ row: SubscriptionRow, isSameInstance: Bool, _ nowNs: UInt64) {
     if row.hasBeenOpen && !isSameInstance {
       row.next = [:]
-      row.start = .earliest
+      if row.start != .state { row.start = .earliest }
       let gap = Gap(
         topic: row.core.pattern, first: 0, last: 0, count: 0, bytes: 0, cause: .newEpoch)
       add(.gap(gap), to: row)
@@ -112,6 +113,7 @@ extension ClientSession {
       // Whoever asked has gone meanwhile, and nobody else knows of it.
       if !opened.fulfil(.success(())) && row.closed == nil { row.closed = Promise() }
     }
+    endChanges(row) { $0.correlation == 0 }
     if row.closed != nil {
       sendUnsubscribe(row)
     } else {
@@ -124,13 +126,11 @@ extension ClientSession {
     case .opening:
       if row.hasBeenOpen && refusal.isRetryable && row.closed == nil {
         row.phase = .waiting
+        postponeChanges(row)
         reopenAtNs = min(reopenAtNs, nowNs + Self.reopenDelayNs)
         return
       }
-      subscriptions[row.core.ref] = nil
-      row.core.end(.refused(refusal))
-      row.opened?.fulfil(.failure(.refused(refusal)))
-      row.closed?.fulfil(.failure(.refused(refusal)))
+      finish(row, .failure(.refused(refusal)), ending: .refused(refusal))
     case .closing:
       finish(row, .failure(.refused(refusal)))
     case .idle, .open, .waiting:
@@ -152,9 +152,7 @@ extension ClientSession {
 
   func receive(_ gap: WireFormat.Gap, _ ref: UInt32) throws(WireError) {
     guard let row = subscriptions[ref] else { return }
-    guard let topic = topics[gap.topic] else {
-      throw WireError(.protocolViolation, have: Int(gap.topic))
-    }
+    let topic = try topic(gap.topic)
     if gap.last != 0 {
       guard gap.first <= gap.last, gap.last < .max else {
         throw WireError(.malformedFrame, need: Int(truncatingIfNeeded: gap.first))
@@ -167,6 +165,12 @@ extension ClientSession {
       topic: topic.name, first: gap.first, last: gap.last, count: gap.count, bytes: gap.bytes,
       cause: GapCause(gap.cause))
     add(.gap(told), to: row)
+  }
+
+  /// A topic that TOPIC_INFO has named.
+  func topic(_ id: UInt32) throws(WireError) -> DeliveredTopic {
+    guard let topic = topics[id] else { throw WireError(.protocolViolation, have: Int(id)) }
+    return topic
   }
 
   /// Makes a gap of what lies between the place where the last delivery ended and `sequence`.
@@ -194,29 +198,35 @@ extension ClientSession {
     }
   }
 
-  private func sendUnsubscribe(_ row: SubscriptionRow) {
+  func sendUnsubscribe(_ row: SubscriptionRow) {
     row.phase = .closing
     _ = Unsubscribe().encode(into: &control, ref: row.core.ref, correlation: nextCorrelation())
   }
 
   func receive(_ frame: Unsubscribed, _ ref: UInt32) {
     guard let row = subscriptions[ref] else { return }
+    let told =
+      frame.deliveredEvents &+ frame.droppedEvents &+ frame.expiredEvents &+ frame.closedEvents
     finish(
       row,
       .success(
         SubscriptionAccount(
           matched: frame.matchedEvents, delivered: frame.deliveredEvents,
-          dropped: frame.droppedEvents, expired: frame.expiredEvents,
-          closed: frame.closedEvents)))
+          dropped: frame.droppedEvents, leftOut: frame.matchedEvents &- told,
+          expired: frame.expiredEvents, closed: frame.closedEvents)))
   }
 
-  private func finish(
-    _ row: SubscriptionRow, _ answer: Result<SubscriptionAccount, GalleonError>
+  /// - Parameter error: what readers hear behind what was delivered; nil where it was closed.
+  func finish(
+    _ row: SubscriptionRow, _ answer: Result<SubscriptionAccount, GalleonError>,
+    ending error: GalleonError? = nil
   ) {
     subscriptions[row.core.ref] = nil
-    row.core.end(nil)
-    row.opened?.fulfil(.failure(.clientClosed))
+    row.core.end(error)
+    row.core.setBlocked(nil)
+    row.opened?.fulfil(.failure(error ?? .clientClosed))
     row.closed?.fulfil(answer)
+    failChanges(row, error ?? .clientClosed)
   }
 
   /// The connection is gone; what was delivered stays delivered.
@@ -224,5 +234,10 @@ extension ClientSession {
     row.phase = .idle
     row.grantedEvents = 0
     row.grantedBytes = 0
+    // A state that is not complete is asked for again, whatever came behind it.
+    for (topic, position) in row.resets { row.next[topic] = position == 0 ? nil : position }
+    row.resets = [:]
+    postponeChanges(row)
+    row.core.setBlocked(nil)
   }
 }

@@ -134,6 +134,7 @@ final class ClientSession {
       row.core.end(error)
       row.opened?.fulfil(.failure(error ?? .clientClosed))
       row.closed?.fulfil(.failure(error ?? .clientClosed))
+      failChanges(row, error ?? .clientClosed)
     }
     publishers = [:]
     subscriptions = [:]
@@ -148,7 +149,8 @@ final class ClientSession {
     case .subscribe(let core, let promise):
       core.end(error)
       promise.fulfil(.failure(error))
-    case .closePublisher(_, let promise): promise.fulfil(.failure(error))
+    case .closePublisher(_, let promise), .setPolicy(_, _, let promise):
+      promise.fulfil(.failure(error))
     case .unsubscribe(_, let promise): promise.fulfil(.failure(error))
     case .stats(_, _, let promise): promise.fulfil(.failure(error))
     case .publish, .flush, .credit, .requestDeadline, .replies, .close: break
@@ -179,6 +181,7 @@ final class ClientSession {
     case .closePublisher(let core, let promise): close(core, promise)
     case .subscribe(let core, let promise): subscribe(core, promise, nowNs)
     case .credit(let core): sendCredit(core)
+    case .setPolicy(let core, let policy, let promise): setPolicy(core, policy, promise)
     case .unsubscribe(let core, let promise): unsubscribe(core, promise)
     case .requestDeadline(let deadlineNs): requestDeadlineNs = min(requestDeadlineNs, deadlineNs)
     case .replies: break

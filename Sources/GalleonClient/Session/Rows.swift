@@ -57,6 +57,14 @@ final class PublisherRow {
   }
 }
 
+/// A policy that a user has asked for and waits for.
+struct PolicyChange {
+  /// Of the SET_POLICY; 0 where the next SUBSCRIBE brings it.
+  var correlation: UInt32
+  let policy: DeliveryPolicy
+  let promise: Promise<Void>
+}
+
 /// What a session knows of one subscription. Used by the client's thread alone.
 final class SubscriptionRow {
   enum Phase {
@@ -76,10 +84,20 @@ final class SubscriptionRow {
   var closed: Promise<SubscriptionAccount>?
   var hasBeenOpen = false
 
+  /// What is in force, or is to be asked for with the next SUBSCRIBE.
+  var policy: DeliveryPolicy
+  /// Changes of it that users wait for, in their order.
+  var changes: [PolicyChange] = []
+  /// Of the SET_POLICY that followed SUBSCRIBE at once; 0 where there was none, or it was answered.
+  var firstPolicyCorrelation: UInt32 = 0
+
   /// Where to start in topics that nothing has come from yet.
   var start: StartPosition
   /// The next sequence of each topic that something has come from, by the topic's id.
   var next: [UInt32: UInt64] = [:]
+  /// Topics whose whole state is on its way, and where they stood before, 0 where that was nowhere:
+  /// what comes of the state may lie before `next`.
+  var resets: [UInt32: UInt64] = [:]
 
   /// Delivered by all sessions, and by those before this one.
   var deliveredEvents: UInt64 = 0
@@ -96,6 +114,7 @@ final class SubscriptionRow {
   init(_ core: SubscriptionCore) {
     self.core = core
     start = core.options.start
+    policy = core.options.policy
   }
 
   /// The totals to grant, which a session counts from its own beginning. What earlier sessions

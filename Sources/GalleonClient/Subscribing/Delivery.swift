@@ -94,4 +94,7 @@ struct DeliveredBatch: Sendable {
 enum Delivery: Sendable {
   case batch(DeliveredBatch)
   case gap(Gap)
+  case leftOut(LeftOut)
+  case stateReset(topic: String)
+  case stateComplete(topic: String, last: UInt64)
 }

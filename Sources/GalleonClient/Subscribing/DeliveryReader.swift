@@ -25,13 +25,6 @@ final class DeliveryReader {
     core.putBack(&fetched)
   }
 
-  @usableFromInline
-  enum Taken {
-    case event(Event)
-    case gap(Gap)
-    case end
-  }
-
   /// The next event of the batch at hand, without a suspension.
   @usableFromInline
   func nextInBatch() -> Event? {
@@ -40,23 +33,25 @@ final class DeliveryReader {
     return batch!.next()
   }
 
-  /// The next event or gap, or the end; suspends where there is none yet.
+  /// The next event, gap or other news; nil at the end. Suspends where there is none yet.
   @usableFromInline
-  nonisolated(nonsending) func next() async throws(GalleonError) -> Taken {
+  nonisolated(nonsending) func next() async throws(GalleonError) -> SubscriptionItems.Element? {
     while true {
       if let event = nextInBatch() { return .event(event) }
       finishBatch()
       switch fetched.popFirst() {
       case .batch(let next):
         batch = next
-      case .gap(let gap):
-        return .gap(gap)
+      case .gap(let gap): return .gap(gap)
+      case .leftOut(let leftOut): return .leftOut(leftOut)
+      case .stateReset(let topic): return .stateReset(topic: topic)
+      case .stateComplete(let topic, let last): return .stateComplete(topic: topic, last: last)
       case nil:
         book()
         switch core.fetch(into: &fetched) {
         case .deliveries: if Task.isCancelled { throw .cancelled }
         case .nothingYet: try await core.waitForDelivery()
-        case .end: return .end
+        case .end: return nil
         case .failed(let error): throw error
         }
       }

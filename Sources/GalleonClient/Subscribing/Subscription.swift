@@ -6,7 +6,7 @@
 ///
 /// Loss is never silence. Iterating the subscription itself, as above, throws
 /// ``GalleonError/gap(_:)`` where events are missing, and a new loop goes on after the gap.
-/// Iterating its ``items`` hands the gaps over as values.
+/// Iterating its ``items`` hands the gaps over as values, and what the policy has left out.
 ///
 /// Taking events is what renews the credit: a program that stops taking them makes the broker stop
 /// sending. Several loops at one time share the events between them, in batches. Leaving a loop and
@@ -38,8 +38,27 @@ public final class Subscription: AsyncSequence, Sendable {
     Iterator(reader: DeliveryReader(core), subscription: self)
   }
 
-  /// The same sequence with its gaps as values.
+  /// The same sequence with everything that is not an event as values.
   public var items: SubscriptionItems { SubscriptionItems(subscription: self) }
+
+  /// Changes what the broker does when this subscription falls behind, from where it stands. While
+  /// the client is not connected it waits until it is. A client that comes back keeps the change.
+  ///
+  /// - Throws: `brokerTooOld` where the broker speaks version 1 of the protocol; `refused`;
+  ///   `cancelled`, and then it may come into force all the same; `clientClosed` where the
+  ///   subscription was closed; the client's error when it ended.
+  public nonisolated(nonsending) func setPolicy(
+    _ policy: DeliveryPolicy
+  ) async throws(GalleonError) {
+    let promise = Promise<Void>()
+    guard client.mailbox.post(.setPolicy(core, policy, promise)) else { throw .clientClosed }
+    try await promise.value()
+  }
+
+  /// Why the broker sends nothing although something waits; nil where it sends, or nothing waits,
+  /// and where it speaks version 1 of the protocol, which does not say.
+  /// ``SubscriptionOptions/onBlocked`` hears of changes.
+  public var blocked: Blocked? { core.blocked }
 
   /// Closes the subscription. What has been delivered can still be taken; then loops over it end.
   ///
@@ -63,7 +82,8 @@ public final class Subscription: AsyncSequence, Sendable {
       self.subscription = subscription
     }
 
-    /// The next event; nil when the subscription was closed.
+    /// The next event; nil when the subscription was closed. What the policy has left out is passed
+    /// over.
     ///
     /// - Throws: `gap` where events are missing; `cancelled`; the client's error when it ended.
     @inlinable
@@ -71,11 +91,14 @@ public final class Subscription: AsyncSequence, Sendable {
       isolation actor: isolated (any Actor)?
     ) async throws(GalleonError) -> Event? {
       if let event = reader.nextInBatch() { return event }
-      switch try await reader.next() {
-      case .event(let event): return event
-      case .gap(let gap): throw .gap(gap)
-      case .end: return nil
+      while let item = try await reader.next() {
+        switch item {
+        case .event(let event): return event
+        case .gap(let gap): throw .gap(gap)
+        case .leftOut, .stateReset, .stateComplete: break
+        }
       }
+      return nil
     }
 
     public mutating func next() async throws(GalleonError) -> Event? {
@@ -84,12 +107,23 @@ public final class Subscription: AsyncSequence, Sendable {
   }
 }
 
-/// A subscription's events and gaps, as an `AsyncSequence`.
+/// A subscription's events, and what is to be said of those that did not come, as an
+/// `AsyncSequence`.
 public struct SubscriptionItems: AsyncSequence, Sendable {
   /// What a subscription brings.
   public enum Element: Sendable {
     case event(Event)
+    /// Events were lost.
     case gap(Gap)
+    /// Events were left out, as the policy asks.
+    case leftOut(LeftOut)
+    /// What is known of the topic's keys is to be forgotten: its whole state follows, the newest
+    /// event of each key, in any order. Comes with ``StartPosition/state``; with
+    /// ``DeliveryPolicy/latest(maxAge:)`` where the broker no longer knows which keys were deleted
+    /// since; and once more where the connection broke before the state was complete.
+    case stateReset(topic: String)
+    /// The topic's state up to this sequence has been handed over; changes follow.
+    case stateComplete(topic: String, last: UInt64)
   }
 
   public typealias Failure = GalleonError
@@ -100,7 +134,7 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
     Iterator(reader: DeliveryReader(subscription.core), subscription: subscription)
   }
 
-  /// Takes events and gaps from a subscription.
+  /// Takes everything from a subscription.
   public struct Iterator: AsyncIteratorProtocol {
     @usableFromInline let reader: DeliveryReader
     private let subscription: Subscription
@@ -110,7 +144,7 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
       self.subscription = subscription
     }
 
-    /// The next event or gap; nil when the subscription was closed.
+    /// What comes next; nil when the subscription was closed.
     ///
     /// - Throws: `cancelled`; the client's error when it ended.
     @inlinable
@@ -118,11 +152,7 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
       isolation actor: isolated (any Actor)?
     ) async throws(GalleonError) -> Element? {
       if let event = reader.nextInBatch() { return .event(event) }
-      switch try await reader.next() {
-      case .event(let event): return .event(event)
-      case .gap(let gap): return .gap(gap)
-      case .end: return nil
-      }
+      return try await reader.next()
     }
 
     public mutating func next() async throws(GalleonError) -> Element? {

@@ -22,6 +22,7 @@ final class SubscriptionCore: Sendable {
     var isCreditAnnounced = false
     var isEnded = false
     var failure: GalleonError?
+    var blocked: Blocked?
     var nextWaiter: UInt64 = 1
     var waiters = WaiterList()
   }
@@ -83,6 +84,8 @@ final class SubscriptionCore: Sendable {
     throw .cancelled
   }
 
+  var blocked: Blocked? { state.withLock { $0.blocked } }
+
   /// Tasks that wait for a delivery, for tests.
   var waiterCount: Int { state.withLock { $0.waiters.count } }
 
@@ -122,11 +125,20 @@ final class SubscriptionCore: Sendable {
     if deliveries.isEmpty { return }
     let waiter = state.withLock { state -> WaiterList.Continuation? in
       if state.isEnded { return nil }
-      for delivery in deliveries { state.waiting.append(delivery) }
+      for delivery in deliveries { state.waiting.add(delivery) }
       return state.waiters.removeFirst()
     }
     deliveries.removeAll(keepingCapacity: true)
     waiter?.resume()
+  }
+
+  /// Remembers why the broker sends nothing, and tells whoever wants to know.
+  func setBlocked(_ blocked: Blocked?) {
+    let isNew = state.withLock { state in
+      defer { state.blocked = blocked }
+      return state.blocked != blocked
+    }
+    if isNew { options.onBlocked?(blocked) }
   }
 
   /// What has been consumed, for the credit that is sent now.
@@ -149,5 +161,20 @@ final class SubscriptionCore: Sendable {
       return state.waiters.removeAll()
     }
     for waiter in waiters { waiter.resume() }
+  }
+}
+
+extension Queue<Delivery> {
+  /// Appends a delivery. What was left out costs no credit, so that it joins what was left out
+  /// before, where no event came between them: a program that takes nothing does not gather it.
+  fileprivate mutating func add(_ delivery: Delivery) {
+    if case .leftOut(let next) = delivery {
+      let isJoined = replaceLast { delivery in
+        guard case .leftOut(let earlier) = delivery else { return .stop }
+        return earlier.joined(next).map { .replace(.leftOut($0)) } ?? .goOn
+      }
+      if isJoined { return }
+    }
+    append(delivery)
   }
 }

@@ -15,6 +15,28 @@ struct Queue<Element> {
     slots.append(element)
   }
 
+  enum Replacement {
+    case replace(Element)
+    case goOn
+    case stop
+  }
+
+  /// Looks at the elements from the last one on, until one is replaced or it is to stop; says
+  /// whether one was replaced.
+  mutating func replaceLast(_ body: (Element) -> Replacement) -> Bool {
+    for index in (head..<slots.count).reversed() {
+      guard let element = slots[index] else { break }
+      switch body(element) {
+      case .replace(let other):
+        slots[index] = other
+        return true
+      case .goOn: continue
+      case .stop: return false
+      }
+    }
+    return false
+  }
+
   mutating func prepend(_ element: Element) {
     if head > 0 {
       head -= 1

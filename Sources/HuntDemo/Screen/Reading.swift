@@ -63,6 +63,8 @@ extension DeliveryPolicy {
     switch self {
     case .lossless: "lossless"
     case .dropOldest: "drop-oldest"
+    case .latest: "latest"
+    case .sample: "sample"
     case .disconnect: "disconnect"
     }
   }

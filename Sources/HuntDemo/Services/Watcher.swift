@@ -90,6 +90,9 @@ final class Watcher: Sendable {
         switch item {
         case .gap(let gap):
           state.withLock { $0.take(gap) }
+        case .leftOut, .stateReset, .stateComplete:
+          // No policy of the demo leaves events out.
+          break
         case .event(let event):
           let nowNs = Clock.realtimeNs()
           state.withLock { $0.take(event, atNs: nowNs) }

@@ -24,6 +24,7 @@ enum Tail {
     if !command.isQuiet && !ending.isPipeClosed && reason != .stopped {
       Console.error(
         (ending.events == 1 ? "1 event" : "\(HumanNumber.plain(ending.events)) events")
+          + (ending.leftOut > 0 ? ", \(HumanNumber.plain(ending.leftOut)) left out" : "")
           + (ending.lost > 0 ? ", \(HumanNumber.plain(ending.lost)) lost" : ""))
     }
     return .success

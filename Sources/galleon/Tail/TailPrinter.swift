@@ -10,6 +10,7 @@ final class TailPrinter: Sendable {
   struct Ending {
     var events: UInt64
     var lost: UInt64
+    var leftOut: UInt64
     var isPipeClosed: Bool
     var failure: CommandFailure?
   }
@@ -28,6 +29,7 @@ final class TailPrinter: Sendable {
     var output: [UInt8] = []
     var events: UInt64 = 0
     var lost: UInt64 = 0
+    var leftOut: UInt64 = 0
     var isPipeClosed = false
     var isEnding = false
     var failure: CommandFailure?
@@ -75,14 +77,28 @@ final class TailPrinter: Sendable {
   }
 
   func print(_ gap: ShownGap) {
-    let wasEmpty = state.withLock { state in
-      let wasEmpty = state.output.isEmpty
+    add(EventFormat.sentence(gap)) { state in
       state.lost += gap.count
       state.format.append(gap, to: &state.output)
+    }
+  }
+
+  func print(_ note: ShownNote) {
+    add(EventFormat.sentence(note)) { state in
+      if case .leftOut(let gap, let expired, _) = note { state.leftOut += gap.count + expired }
+      state.format.append(note, to: &state.output)
+    }
+  }
+
+  /// - Parameter sentence: for standard error, where the output has no place for it.
+  private func add(_ sentence: @autoclosure () -> String, _ body: (inout State) -> Void) {
+    let wasEmpty = state.withLock { state in
+      let wasEmpty = state.output.isEmpty
+      body(&state)
       return wasEmpty && !state.output.isEmpty
     }
     if wasEmpty { wakeup.wake() }
-    if isRaw { Console.error("galleon: " + EventFormat.sentence(gap)) }
+    if isRaw { Console.error("galleon: " + sentence()) }
   }
 
   /// Waits until the writer has taken what there is. Blocks the thread, which has nothing else to
@@ -105,8 +121,8 @@ final class TailPrinter: Sendable {
     _ = try? Poll.wait(ended.event.rawValue, for: .readable, timeoutNs: 1_000_000_000)
     return state.withLock { state in
       Ending(
-        events: state.events, lost: state.lost, isPipeClosed: state.isPipeClosed,
-        failure: state.failure)
+        events: state.events, lost: state.lost, leftOut: state.leftOut,
+        isPipeClosed: state.isPipeClosed, failure: state.failure)
     }
   }
 

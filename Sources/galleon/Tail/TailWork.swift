@@ -45,6 +45,10 @@ struct TailWork: Sendable {
       while let item = try await items.next() {
         switch item {
         case .gap(let gap): printer.print(ShownGap(gap))
+        case .leftOut(let leftOut): printer.print(ShownNote(leftOut))
+        case .stateReset(let topic): printer.print(.stateReset(topic: topic))
+        case .stateComplete(let topic, let last):
+          printer.print(.stateComplete(topic: topic, last: last))
         case .event(let event):
           switch printer.print(ShownEvent(event)) {
           case .goOn: break
@@ -66,14 +70,27 @@ struct TailWork: Sendable {
       case .earliest: .earliest
       case .sequence(let sequence): .sequence(sequence)
       case .time(let ns): .time(nanoseconds: ns)
+      case .state: .state
       }
+    let bounds = command.bounds
+    let maxAge = Self.duration(bounds.ageNs)
     options.policy =
       switch command.policy {
       case .lossless: .lossless
-      case .dropOldest(let events, let bytes): .dropOldest(lagEvents: events, lagBytes: bytes)
-      case .disconnect(let events, let bytes): .disconnect(lagEvents: events, lagBytes: bytes)
+      case .dropOldest:
+        .dropOldest(lagEvents: bounds.lagEvents, lagBytes: bounds.lagBytes, maxAge: maxAge)
+      case .latest: .latest(maxAge: maxAge)
+      case .sample: .sample(every: bounds.every ?? 1, maxAge: maxAge)
+      case .disconnect:
+        .disconnect(
+          lagEvents: bounds.lagEvents, lagBytes: bounds.lagBytes, maxAge: maxAge,
+          withoutCredit: Self.duration(bounds.withoutCreditNs))
       }
     return options
+  }
+
+  private static func duration(_ ns: UInt64?) -> Duration? {
+    ns.map { .nanoseconds(Int64(clamping: $0)) }
   }
 }
 
@@ -90,5 +107,15 @@ extension ShownGap {
     self.init(
       topic: gap.topic, first: gap.first, last: gap.last, count: gap.count, bytes: gap.bytes,
       cause: "\(gap.cause)")
+  }
+}
+
+extension ShownNote {
+  init(_ leftOut: LeftOut) {
+    self = .leftOut(
+      ShownGap(
+        topic: leftOut.topic, first: leftOut.first, last: leftOut.last, count: leftOut.count,
+        bytes: leftOut.bytes, cause: "\(leftOut.cause)"), expiredCount: leftOut.expiredCount,
+      expiredBytes: leftOut.expiredBytes)
   }
 }

@@ -10,12 +10,12 @@ enum BrokerFrames {
   }
 
   static func welcome(
-    instance: UInt64 = 7, session: UInt64 = 1, inbox: UInt64 = 900, heartbeatMs: UInt32 = 15_000,
-    codecs: CodecSet = .all, batchBytesMax: UInt32 = 65_536, time: UInt64 = 1_000_000
+    version: UInt16 = 1, instance: UInt64 = 7, session: UInt64 = 1, inbox: UInt64 = 900,
+    heartbeatMs: UInt32 = 15_000, codecs: CodecSet = .all, batchBytesMax: UInt32 = 65_536, time: UInt64 = 1_000_000
   ) -> [UInt8] {
     frame {
       Welcome(
-        version: 1, codecs: codecs, frameLengthMax: 262_144, batchBytesMax: batchBytesMax,
+        version: version, codecs: codecs, frameLengthMax: 262_144, batchBytesMax: batchBytesMax,
         heartbeatMs: heartbeatMs, subscriptionsMax: 1024, publishersMax: 1024,
         instance: instance, session: session, inbox: inbox, time: time, brokerName: "fake 1"
       ).encode(into: &$0)
@@ -79,6 +79,45 @@ enum BrokerFrames {
       Gap(
         topic: topic, cause: cause, first: first, last: last, count: last - first + 1, bytes: 100
       ).encode(into: &$0, ref: ref)
+    }
+  }
+
+  static func policySet(ref: UInt32, correlation: UInt32) -> [UInt8] {
+    frame { PolicySet(policy: .lossless).encode(into: &$0, ref: ref, correlation: correlation) }
+  }
+
+  /// Each batch of one event, as it would be: sequences with payloads.
+  static func selected(
+    ref: UInt32, topic: UInt32 = 1, _ events: [(UInt64, String)]
+  ) -> [UInt8] {
+    let all = events.flatMap { batch([$0.1], sequence: $0.0, topic: topic) }
+    return frame {
+      unsafe DeliverSelected(topic: topic).encode(into: &$0, ref: ref, batches: all.span.bytes)
+    }
+  }
+
+  static func passed(
+    ref: UInt32, topic: UInt32 = 1, kind: LeftOut = .conflated, first: UInt64, last: UInt64,
+    events: UInt64, expired: UInt64 = 0
+  ) -> [UInt8] {
+    frame {
+      Passed(
+        topic: topic, kind: kind, first: first, last: last, events: events, bytes: events * 40,
+        expiredEvents: expired, expiredBytes: expired * 40
+      ).encode(into: &$0, ref: ref)
+    }
+  }
+
+  static func stateReset(ref: UInt32, topic: UInt32 = 1) -> [UInt8] {
+    frame { StateReset(topic: topic).encode(into: &$0, ref: ref) }
+  }
+
+  static func blocked(
+    _ side: BlockedSide, ref: UInt32, by: BlockedBy, events: UInt64 = 0
+  ) -> [UInt8] {
+    frame {
+      Blocked(side: side, by: by, pendingEvents: events, pendingBytes: events * 40)
+        .encode(into: &$0, ref: ref)
     }
   }
 

@@ -4,4 +4,6 @@ import GalleonClient
 typealias ClientGap = Gap
 typealias ClientGapCause = GapCause
 typealias ClientCloseReason = CloseReason
+typealias ClientLeftOut = LeftOut
+typealias ClientBlocked = Blocked
 typealias ClientStatsPage = StatsPage

@@ -49,7 +49,7 @@ extension ClientReplay {
       ]
     case "PUBLISH_CREDIT": defaults = ["events_total": .max, "bytes_total": .max]
     case "ACK": defaults = ["level": UInt64(AckLevel.accepted.rawValue)]
-    case "DELIVER", "GAP":
+    case "DELIVER", "GAP", "DELIVER_SELECTED", "PASSED", "STATE_RESET":
       defaults = ["topic": nameTopic(try subscription(ref, client).pattern)]
     default: break
     }
@@ -62,8 +62,13 @@ extension ClientReplay {
       frame.ref = try publisher(ref, client).ref
       let through = try pattern.number("through", &bindings) ?? 0
       frame.fields["through"] = .number(through &- client.sequencesAhead[ref, default: 0])
-    case "SUBSCRIBED", "UNSUBSCRIBED", "DELIVER", "GAP":
+    case "SUBSCRIBED", "UNSUBSCRIBED", "DELIVER", "GAP", "POLICY_SET", "DELIVER_SELECTED",
+      "PASSED", "STATE_RESET":
       frame.ref = try subscription(ref, client).ref
+    case "BLOCKED":
+      frame.ref =
+        frame.fields["side"] == .number(UInt64(BlockedSide.publisher.rawValue))
+        ? try publisher(ref, client).ref : try subscription(ref, client).ref
     case "PONG":
       guard let ping = client.ping else { throw TranscriptError("nobody sent PING") }
       frame.correlation = ping.correlation
@@ -78,8 +83,9 @@ extension ClientReplay {
 
   /// Names the topic of a frame before the first that uses its id, which lines leave out.
   private func announce(_ frame: LooseFrame, _ client: ReplayedClient) throws {
-    guard ["DELIVER", "GAP"].contains(frame.name), case .number(let id)? = frame.fields["topic"],
-      client.announced.insert(id).inserted
+    guard
+      ["DELIVER", "GAP", "DELIVER_SELECTED", "PASSED", "STATE_RESET"].contains(frame.name),
+      case .number(let id)? = frame.fields["topic"], client.announced.insert(id).inserted
     else { return }
     guard let name = bindings.topicIDs.first(where: { $0.value == id })?.key else {
       throw TranscriptError("nobody knows the name of topic \(id)")
@@ -115,7 +121,19 @@ extension ClientReplay {
       for (field, number) in numbers {
         try require(frame.fields[field] == number.map { .number($0) }, "\(field): \(number ?? 0)")
       }
-    case "DELIVER": try checkDelivery(pattern, try subscription(ref, client))
+    case "DELIVER", "DELIVER_SELECTED":
+      try checkDelivery(pattern, try subscription(ref, client))
+    case "PASSED": try checkPassed(frame, try subscription(ref, client))
+    case "STATE_RESET":
+      let seen = deliveries(of: try subscription(ref, client))
+      guard seen.count == 1, case .stateReset = seen[0] else {
+        throw TranscriptError("the user sees \(seen)")
+      }
+    case "POLICY_SET":
+      let correlation = UInt32(try pattern.number("correlation", &bindings) ?? 0)
+      let answer = client.policies[correlation]?.answer
+      try require(answer == nil || (try answer?.get()) != nil, "the policy is not set")
+    case "BLOCKED": try checkBlocked(frame, ref, client)
     case "GAP": try checkGap(frame, try subscription(ref, client))
     case "REPLY":
       let token = try pattern.number("token", &bindings) ?? 0
@@ -166,6 +184,41 @@ extension ClientReplay {
     try require(seen == wanted, "the user sees \(seen)")
   }
 
+  private func checkPassed(_ frame: LooseFrame, _ core: SubscriptionCore) throws {
+    func number(_ field: String) -> UInt64 {
+      if case .number(let number)? = frame.fields[field] { number } else { 0 }
+    }
+    var seen = deliveries(of: core)
+    if number("first") == 0 {
+      guard case .stateComplete(_, number("last"))? = seen.popLast() else {
+        throw TranscriptError("the user does not see that the state is complete")
+      }
+    }
+    let count = number("events"), expired = number("expired_events")
+    if count + expired == 0 { return try require(seen.isEmpty, "the user sees \(seen)") }
+    guard seen.count == 1, case .leftOut(let out) = seen[0] else {
+      throw TranscriptError("the user sees \(seen)")
+    }
+    try require(
+      out.count == count && out.bytes == number("bytes") && out.expiredCount == expired
+        && out.expiredBytes == number("expired_bytes") && out.last == number("last")
+        && (number("first") == 0 || out.first == number("first"))
+        && Registry.shared.number("\(out.cause)", kind: "LeftOut") == number("kind"),
+      "the user sees \(out)")
+  }
+
+  private func checkBlocked(
+    _ frame: LooseFrame, _ ref: UInt32, _ client: ReplayedClient
+  ) throws {
+    let isPublisher = frame.fields["side"] == .number(1)
+    let blocked =
+      isPublisher
+      ? try publisher(ref, client).blocked : try subscription(ref, client).blocked
+    let name = blocked.map { "\($0.cause)" } ?? "none"
+    let cause = Registry.shared.number(name, kind: "BlockedBy")
+    try require(frame.fields["by"] == cause.map { .number($0) }, "the user sees \(blocked as Any)")
+  }
+
   private func checkGap(_ frame: LooseFrame, _ core: SubscriptionCore) throws {
     let deliveries = deliveries(of: core)
     guard deliveries.count == 1, case .gap(let gap) = deliveries[0] else {
@@ -187,7 +240,8 @@ extension ClientReplay {
     // A reply that reached nobody is not anybody's request.
     if ref == 0 { return }
     let promise = frame.ref == client.publishers[ref]?.ref ? client.opened[ref] : nil
-    guard case .failure(.refused(let refusal))? = (promise ?? client.subscribed[ref])?.answer else {
+    let answer = (promise ?? client.subscribed[ref])?.answer
+    guard case .failure(.refused(let refusal))? = answer else {
       throw TranscriptError("the user hears of no refusal")
     }
     try require(

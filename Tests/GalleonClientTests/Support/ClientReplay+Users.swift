@@ -6,7 +6,7 @@ import WireSupport
 // The client's lines: what a user asks for, and whether the session sends what the line says.
 extension ClientReplay {
   /// Does what makes a client send the frame.
-  func act(_ pattern: FramePattern, _ client: ReplayedClient) async throws {
+  func act(_ pattern: FramePattern, _ client: ReplayedClient, _ number: Int) async throws {
     let mailbox = client.scripted.shared.mailbox
     let ref = UInt32(try pattern.number("ref", &bindings) ?? 0)
     switch pattern.name {
@@ -27,21 +27,42 @@ extension ClientReplay {
       mailbox.post(.closePublisher(try publisher(ref, client), client.closed[ref]!))
     case "SUBSCRIBE":
       // One from an earlier connection is asked for again without anybody's doing.
-      if client.subscriptions[ref] != nil && !pattern.positions.isEmpty { return }
+      let following = policyThatFollows(on: number)
+      client.isPolicySetAhead = following != nil
+      if client.returning.remove(ref) != nil { return }
+      var options = try subscriptionOptions(pattern)
+      if let (policy, credit) = following {
+        options.policy = try self.policy(policy)
+        options.windowEvents = try credit.number("events_total", &bindings) ?? 0
+        options.windowBytes = try credit.number("bytes_total", &bindings) ?? 0
+      }
       let core = SubscriptionCore(
         ref: client.scripted.shared.nextRef(), pattern: pattern.text("pattern") ?? "",
-        options: try subscriptionOptions(pattern), mailbox: mailbox)
+        options: options, mailbox: mailbox)
       client.subscriptions[ref] = core
       client.subscribed[ref] = Promise()
       mailbox.post(.subscribe(core, client.subscribed[ref]!))
+    case "SET_POLICY":
+      if client.isPolicySetAhead {
+        client.isPolicySetAhead = false
+        return
+      }
+      let correlation = UInt32(try pattern.number("correlation", &bindings) ?? 0)
+      client.policies[correlation] = Promise()
+      mailbox.post(
+        .setPolicy(
+          try subscription(ref, client), try policy(pattern), client.policies[correlation]!))
     case "CREDIT":
       let core = try subscription(ref, client)
       let consumed = core.takeConsumed()
       let events = try pattern.number("events_total", &bindings) ?? 0
       let bytes = try pattern.number("bytes_total", &bindings) ?? 0
+      // What earlier sessions delivered takes up its part of the window.
+      let row = client.scripted.session.subscriptions[core.ref]
+      let (earlierEvents, earlierBytes) = (row?.earlierEvents ?? 0, row?.earlierBytes ?? 0)
       core.consumed(
-        events: above(events, core.options.windowEvents + consumed.events),
-        bytes: above(bytes, core.options.windowBytes + consumed.bytes))
+        events: above(events + earlierEvents, core.options.windowEvents + consumed.events),
+        bytes: above(bytes + earlierBytes, core.options.windowBytes + consumed.bytes))
       // At once, rather than when half a window is consumed.
       mailbox.post(.credit(core))
     case "UNSUBSCRIBE":
@@ -101,20 +122,33 @@ extension ClientReplay {
     func number(_ field: String) throws -> UInt64 { try pattern.number(field, &bindings) ?? 0 }
     let value = try number("start_value")
     let starts: [StartPosition] = [
-      .latest, .earliest, .sequence(value), .time(nanoseconds: value),
+      .latest, .earliest, .sequence(value), .time(nanoseconds: value), .state,
     ]
     var options = SubscriptionOptions(start: starts[Int(try number("start"))])
-    let events = try pattern.number("lag_events_max", &bindings)
-    let bytes = try pattern.number("lag_bytes_max", &bindings)
-    switch Policy(rawValue: UInt8(try number("policy"))) {
-    case .dropOldest: options.policy = .dropOldest(lagEvents: events, lagBytes: bytes)
-    case .disconnect: options.policy = .disconnect(lagEvents: events, lagBytes: bytes)
-    default: options.policy = .lossless
-    }
+    options.policy = try policy(pattern)
     options.windowEvents = try number("events_total")
     options.windowBytes = try number("bytes_total")
     options.weight = UInt8(try pattern.number("weight", &bindings) ?? 0)
     return options
+  }
+
+  /// Of a SUBSCRIBE or a SET_POLICY.
+  private func policy(_ pattern: FramePattern) throws -> DeliveryPolicy {
+    let events = try pattern.number("lag_events_max", &bindings)
+    let bytes = try pattern.number("lag_bytes_max", &bindings)
+    let age = try pattern.number("lag_ms_max", &bindings).map { Duration.milliseconds($0) }
+    let noCredit = try pattern.number("no_credit_ms_max", &bindings)
+    return switch Policy(rawValue: UInt8(try pattern.number("policy", &bindings) ?? 0)) {
+    case .dropOldest: .dropOldest(lagEvents: events, lagBytes: bytes, maxAge: age)
+    case .disconnect:
+      .disconnect(
+        lagEvents: events, lagBytes: bytes, maxAge: age,
+        withoutCredit: noCredit.map { .milliseconds($0) })
+    case .latest: .latest(maxAge: age)
+    case .sample:
+      .sample(every: UInt32(try pattern.number("sample_every", &bindings) ?? 0), maxAge: age)
+    case .lossless, nil: .lossless
+    }
   }
 
   func publish(_ pattern: FramePattern, _ client: ReplayedClient) throws {
@@ -194,7 +228,7 @@ extension ClientReplay {
     let own: UInt32? =
       switch frame.type {
       case .openTopic, .publish, .closeTopic: try publisher(ref, client).ref
-      case .subscribe, .unsubscribe, .credit: try subscription(ref, client).ref
+      case .subscribe, .setPolicy, .unsubscribe, .credit: try subscription(ref, client).ref
       default: 0
       }
     guard frame.ref == own else { throw TranscriptError("\(frame.name) has the ref \(frame.ref)") }

@@ -43,7 +43,7 @@ final class ClientReplay {
     case .client(let pattern):
       if pattern.name == "HELLO" { try connect(number, pattern) }
       let client = try client(number)
-      try await act(pattern, client)
+      try await act(pattern, client, number)
       try expect(pattern, client)
     case .clientBytes:
       throw TranscriptError("no client sends this")
@@ -86,6 +86,19 @@ final class ClientReplay {
     clients[number]!.connect()
   }
 
+  /// The SET_POLICY that a client sends with its SUBSCRIBE, and the CREDIT after it: the next two
+  /// lines of the same connection.
+  func policyThatFollows(on number: Int) -> (policy: FramePattern, credit: FramePattern)? {
+    var found: [FramePattern] = []
+    for step in transcript.steps[(index + 1)...] where step.connection == number {
+      guard case .client(let pattern) = step.action else { return nil }
+      found.append(pattern)
+      if found.count == 2 { break }
+    }
+    guard found.map(\.name) == ["SET_POLICY", "CREDIT"] else { return nil }
+    return (found[0], found[1])
+  }
+
   /// The next line of the same connection, where it is a PUBLISH.
   func publishThatFollows(on number: Int) -> FramePattern? {
     for step in transcript.steps[(index + 1)...] where step.connection == number {
@@ -122,6 +135,13 @@ final class ReplayedClient {
   var accounts: [UInt32: Promise<SubscriptionAccount>] = [:]
   var pages: [UInt32: Promise<ClientStatsPage>] = [:]
   var requests: [UInt64: Promise<Event>] = [:]
+  /// By correlation.
+  var policies: [UInt32: Promise<Void>] = [:]
+
+  /// Subscriptions of an earlier connection that are still to be asked for again.
+  var returning: Set<UInt32> = []
+  /// SET_POLICY goes with the SUBSCRIBE before it.
+  var isPolicySetAhead = false
 
   /// Topics that were named in this session.
   var announced: Set<UInt64> = []
@@ -139,6 +159,7 @@ final class ReplayedClient {
     announced = []
     correlations = [:]
     refs = [:]
+    returning = Set(subscriptions.keys.filter { accounts[$0] == nil })
     scripted.session.connected(nowNs: scripted.nowNs)
   }
 

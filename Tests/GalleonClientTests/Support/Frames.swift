@@ -27,6 +27,9 @@ struct SentFrame {
   func subscribe() throws -> Subscribe {
     try read { r throws(WireError) in try Subscribe(reader: &r) }
   }
+  func setPolicy() throws -> SetPolicy {
+    try read { r throws(WireError) in try SetPolicy(reader: &r) }
+  }
   func ping() throws -> Ping { try read { r throws(WireError) in try Ping(reader: &r) } }
   func stats() throws -> Stats { try read { r throws(WireError) in try Stats(reader: &r) } }
   func reply() throws -> Reply { try read { r throws(WireError) in try Reply(reader: &r) } }

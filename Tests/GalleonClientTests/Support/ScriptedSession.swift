@@ -132,10 +132,13 @@ extension PublisherCore {
   }
 }
 
-/// What waits in a subscription: payloads with their sequences, and gaps.
+/// What waits in a subscription: payloads with their sequences, gaps, what was left out.
 enum Taken: Equatable {
   case event(UInt64, String)
   case gap(ClientGapCause, UInt64, UInt64)
+  case leftOut(LeftOutCause, UInt64, UInt64, count: UInt64, expired: UInt64)
+  case stateReset(String)
+  case stateComplete(String, UInt64)
 }
 
 extension SubscriptionCore {
@@ -155,6 +158,11 @@ extension SubscriptionCore {
         consumed(events: UInt64(count), bytes: UInt64(batch.chargedBytes))
       case .gap(let gap):
         taken.append(.gap(gap.cause, gap.first, gap.last))
+      case .leftOut(let out):
+        taken.append(
+          .leftOut(out.cause, out.first, out.last, count: out.count, expired: out.expiredCount))
+      case .stateReset(let topic): taken.append(.stateReset(topic))
+      case .stateComplete(let topic, let last): taken.append(.stateComplete(topic, last))
       }
     }
     return taken

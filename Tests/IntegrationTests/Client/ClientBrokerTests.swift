@@ -87,6 +87,8 @@ import Testing
         #expect(gap.cause == .dropOldest)
         lost += gap.count
         next = gap.last + 1
+      case .leftOut, .stateReset, .stateComplete:
+        Issue.record("this policy leaves nothing out")
       }
       if next == count + 1 { break }
     }
