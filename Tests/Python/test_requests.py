@@ -106,7 +106,7 @@ class SessionTests(BrokerTest):
 
     def test_welcome(self):
         first, second = self.connect(), self.connect(codecs="lz4+zstd")
-        self.assertEqual(first.welcome["version"], 1)
+        self.assertEqual(first.welcome["version"], 2)
         self.assertEqual(first.welcome["codecs"], 0)
         self.assertEqual(second.welcome["codecs"], 6)
         self.assertEqual(first.welcome["instance"], second.welcome["instance"])

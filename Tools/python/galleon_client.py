@@ -16,7 +16,8 @@ import os
 import select
 import sys
 
-from galleon import Closed, ContinuityError, Event, Fault, Gap, Refused, Session
+from galleon import (
+    Closed, ContinuityError, Event, Fault, Gap, Passed, Refused, Session, StateReset)
 
 # What the commands end with: as `galleon` does.
 DONE, USAGE, ABSENT, FAILED, INTERRUPTED = 0, 64, 69, 70, 130
@@ -54,9 +55,12 @@ def publish(session, options):
 
 def tail(session, options):
     start, value = options.start
+    more = {"sample_every": options.every, "lag_ms_max": options.max_age_ms}
+    more = {name: number for name, number in more.items() if number}
     subscriptions = [
         session.subscribe(pattern, start=start, start_value=value, policy=options.policy,
-                          lag_events_max=options.max_lag_events, window_events=options.window)
+                          lag_events_max=options.max_lag_events, window_events=options.window,
+                          **more)
         for pattern in options.pattern
     ]
     printed = 0
@@ -65,13 +69,17 @@ def tail(session, options):
         for subscription in subscriptions:
             while subscription.items and printed != options.count:
                 item = subscription.next()
-                printed += not isinstance(item, Gap)
+                printed += isinstance(item, Event)
                 print(json.dumps(item_object(item), ensure_ascii=False), flush=True)
 
 
 def item_object(item):
     if isinstance(item, Gap):
         return {"gap": True, **item._asdict()}
+    if isinstance(item, Passed):
+        return {"passed": True, **item._asdict()}
+    if isinstance(item, StateReset):
+        return {"stateReset": True, **item._asdict()}
     result = {"topic": item.topic, "sequence": item.sequence, "time": item.time}
     if item.key is not None:
         result.update(text_or_base64("key", item.key))
@@ -116,8 +124,8 @@ def stats(session, _):
 
 
 def start_position(text):
-    """latest, earliest, a sequence, or a time such as 2026-03-01T12:00:00Z."""
-    if text in ("latest", "earliest"):
+    """latest, earliest, state, a sequence, or a time such as 2026-03-01T12:00:00Z."""
+    if text in ("latest", "earliest", "state"):
         return text, 0
     if text.isdigit():
         return "sequence", int(text)
@@ -157,8 +165,10 @@ def parse(arguments):
     sub.add_argument("--count", type=int, default=-1)
     sub.add_argument("--window", type=int, default=1024, help="events under way at most")
     sub.add_argument("--policy", default="lossless",
-                     choices=("lossless", "drop-oldest", "disconnect"))
+                     choices=("lossless", "drop-oldest", "latest", "sample", "disconnect"))
     sub.add_argument("--max-lag-events", type=int, default=0)
+    sub.add_argument("--max-age-ms", type=int, default=0)
+    sub.add_argument("--every", type=int, default=0, help="with sample: every n-th event")
     sub = command("request", request)
     sub.add_argument("topic")
     sub.add_argument("text")

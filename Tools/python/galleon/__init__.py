@@ -15,12 +15,13 @@ from .counters import Counters
 from .names import is_name, is_pattern, matches
 from .registry import REGISTRY, Fault
 from .session import Closed, Refused, Session
-from .streams import ContinuityError, Gap, Publisher, Subscription
+from .streams import (
+    Blocked, ContinuityError, Gap, Passed, Publisher, StateReset, Subscription)
 from .wire import Frame, FrameReader, decode_frame, encode_frame
 
 __all__ = [
-    "Batch", "Closed", "ContinuityError", "Counters", "Event", "Fault", "Frame", "FrameReader",
-    "Gap", "Publisher", "REGISTRY", "Refused", "Session", "Subscription", "charge",
-    "decode_batch", "decode_batches", "decode_frame", "encode_batch", "encode_frame", "is_name",
-    "is_pattern", "matches",
+    "Batch", "Blocked", "Closed", "ContinuityError", "Counters", "Event", "Fault", "Frame",
+    "FrameReader", "Gap", "Passed", "Publisher", "REGISTRY", "Refused", "Session", "StateReset",
+    "Subscription", "charge", "decode_batch", "decode_batches", "decode_frame", "encode_batch",
+    "encode_frame", "is_name", "is_pattern", "matches",
 ]

@@ -13,8 +13,10 @@ from .registry import REGISTRY, Fault
 from .streams import ANSWER_SECONDS, ContinuityError, Publisher, Subscription
 from .wire import FrameReader, encode_frame
 
-# Of the protocol, which this client speaks: later ones only add what it does not use.
-VERSION = 1
+# Of the protocol, which this client speaks. With a broker of version 1 it does what that can.
+VERSION_MIN, VERSION = 1, 2
+# What SET_POLICY can say of a policy and SUBSCRIBE cannot.
+POLICY_FIELDS = ("sample_every", "lag_ms_max", "no_credit_ms_max")
 # What is received at one call.
 READ_BYTES = 65536
 
@@ -73,7 +75,7 @@ class Session:
         return session
 
     def say_hello(self, name="python", timeout=ANSWER_SECONDS, **hello):
-        fields = dict(version_min=VERSION, version_max=VERSION, client_name=name)
+        fields = dict(version_min=VERSION_MIN, version_max=VERSION, client_name=name)
         fields.update(hello)
         self.welcome = self.request("HELLO", timeout=timeout, **fields)
         if not fields.get("frame_length_max"):
@@ -196,12 +198,15 @@ class Session:
         self._refs = self._refs % 0xFFFFFFFF + 1
         return self._refs
 
-    def request(self, name, ref=0, timeout=ANSWER_SECONDS, **fields):
-        """Sends a request and returns the answer. Raises Refused where that is ERROR."""
+    def request(self, name, ref=0, timeout=ANSWER_SECONDS, behind=b"", **fields):
+        """Sends a request, and the bytes of other frames behind it, and returns the answer.
+
+        Raises Refused where that is ERROR.
+        """
         number = self.next_correlation()
         self._answers[number] = None
         try:
-            self.send(name, ref, number, **fields)
+            self.send_bytes(encode_frame(name, ref, number, **fields) + behind)
             self.wait(lambda: self._answers[number] is not None, timeout)
             frame = self._answers[number]
         finally:
@@ -231,18 +236,28 @@ class Session:
         """Subscribes. The window is what may be under way or waiting to be taken.
 
         With `renew` credit is granted anew as events are taken. `positions` are pairs of a
-        topic's id and the next sequence wanted.
+        topic's id and the next sequence wanted. Fields of SET_POLICY may be among the others:
+        they are in force from the first event on.
         """
+        more = {name: fields.pop(name) for name in POLICY_FIELDS if name in fields}
         ref = self.next_ref() if ref is None else ref
         subscription = Subscription(self, ref, pattern, window_events, window_bytes, renew)
         subscription.expected.update((t, max(n, 1)) for t, n in positions)
         known = self.subscriptions.setdefault(ref, subscription)
         packed = b"".join(struct.pack("<IIQ", topic, 0, number) for topic, number in positions)
+        # Nothing is delivered before the policy is what it shall be.
+        credit = dict(events_total=window_events, bytes_total=window_bytes)
+        behind = b""
+        if more:
+            more.update((name, fields[name]) for name in
+                        ("policy", "lag_events_max", "lag_bytes_max") if name in fields)
+            behind = encode_frame("SET_POLICY", ref, self.next_correlation(), **more)
+            behind += encode_frame("CREDIT", ref, **credit)
+            credit = {}
         try:
             subscription.answer = self.request(
-                "SUBSCRIBE", ref, timeout, pattern=pattern, events_total=window_events,
-                bytes_total=window_bytes, positions_count=len(positions), positions=packed,
-                **fields)
+                "SUBSCRIBE", ref, timeout, behind, pattern=pattern,
+                positions_count=len(positions), positions=packed, **credit, **fields)
         except BaseException:
             if known is subscription:
                 del self.subscriptions[ref]
@@ -325,8 +340,23 @@ class Session:
     def _take_deliver(self, frame):
         self._subscription(frame).take_deliver(frame)
 
+    def _take_deliver_selected(self, frame):
+        self._subscription(frame).take_selected(frame)
+
+    def _take_passed(self, frame):
+        self._subscription(frame).take_passed(frame)
+
+    def _take_state_reset(self, frame):
+        self._subscription(frame).take_state_reset(frame)
+
     def _take_gap(self, frame):
         self._subscription(frame).take_gap(frame)
+
+    def _take_blocked(self, frame):
+        side = REGISTRY.name("BlockedSide", frame["side"])
+        table = self.subscriptions if side == "subscription" else self.publishers
+        if stopped := table.get(frame.ref):
+            stopped.take_blocked(frame)
 
     def _subscription(self, frame):
         subscription = self.subscriptions.get(frame.ref)

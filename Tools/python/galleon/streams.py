@@ -13,14 +13,38 @@ BATCH_TARGET_BYTES = 16384
 
 
 class ContinuityError(Exception):
-    """A DELIVER or GAP did not go on where the one before ended: the broker is at fault."""
+    """What was sent did not go on where the last ended: the broker is at fault."""
 
 
 class Gap(collections.namedtuple("Gap", "topic cause first last count bytes")):
     """Events that matched and will not be delivered."""
 
 
-class Publisher:
+class Passed(collections.namedtuple(
+        "Passed", "topic kind first last events bytes expired_events expired_bytes")):
+    """Up to `last`, what did not come was left out. `first` 0: the whole state has come."""
+
+
+class StateReset(collections.namedtuple("StateReset", "topic")):
+    """What is known of the topic's keys is to be forgotten: its whole state follows."""
+
+
+class Blocked(collections.namedtuple("Blocked", "by pending_events pending_bytes")):
+    """Why nothing is sent, or taken."""
+
+
+class Stoppable:
+    """What BLOCKED tells of: `blocked` says why it is stopped, and is None while it is not."""
+
+    blocked = None
+
+    def take_blocked(self, frame):
+        by = REGISTRY.name("BlockedBy", frame["by"])
+        self.blocked = None if by == "none" else Blocked(
+            by, frame["pending_events"], frame["pending_bytes"])
+
+
+class Publisher(Stoppable):
     """The right to publish to one topic."""
 
     def __init__(self, session, ref, topic):
@@ -78,15 +102,17 @@ class Publisher:
         self.session.publishers.pop(self.ref, None)
 
 
-class Subscription:
-    """One pattern. Its events and gaps are taken one by one, in order."""
+class Subscription(Stoppable):
+    """One pattern. Its events, and what is told beside them, are taken one by one, in order."""
 
     def __init__(self, session, ref, pattern, window_events, window_bytes, renew):
         self.session, self.ref, self.pattern, self.renew = session, ref, pattern, renew
         self.window = (window_events, window_bytes)
         self.granted = self.window
-        self.items = collections.deque()  # pairs: an Event or a Gap, and charged bytes
+        self.items = collections.deque()  # pairs: what came, and charged bytes
         self.expected = {}  # topic id: next sequence
+        self.passes = {}  # topic id: sequences that came selected since the last PASSED
+        self.states = set()  # ids of topics whose whole state is on its way
         self.consumed_events = self.consumed_bytes = 0
         self.delivered_events = 0
         self.batches = []  # headers, as they came; the tests look at them
@@ -99,19 +125,60 @@ class Subscription:
             raise Fault("malformedFrame", "skip leaves nothing of the first batch")
         for batch in batches:
             self._continue(topic, batch.sequence + skip, batch.sequence + batch.count)
-            for number, event in enumerate(batch.events):
-                if number < skip:
-                    continue
-                event.topic = self.session.topics[topic]
-                event.sequence = batch.sequence + number
-                event.time, event.publish_time = batch.time, batch.publish_time
-                # The bytes of a batch are given back with its last event.
-                last = number == batch.count - 1
-                paid = charge(batch.decoded_length, batch.count) if last else 0
-                self.items.append((event, paid))
-                self.delivered_events += 1
+            self._hand_over(topic, batch, skip)
             skip = 0
-            self.batches.append(batch.header)
+
+    def _hand_over(self, topic, batch, skip=0):
+        for number, event in enumerate(batch.events):
+            if number < skip:
+                continue
+            event.topic = self.session.topics[topic]
+            event.sequence = batch.sequence + number
+            event.time, event.publish_time = batch.time, batch.publish_time
+            # The bytes of a batch are given back with its last event.
+            last = number == batch.count - 1
+            paid = charge(batch.decoded_length, batch.count) if last else 0
+            self.items.append((event, paid))
+            self.delivered_events += 1
+        self.batches.append(batch.header)
+
+    def take_selected(self, frame):
+        """Does not move the subscription: PASSED does."""
+        topic = frame["topic"]
+        batches = decode_batches(
+            frame["batches"], batch_bytes_max=self.session.welcome["batch_bytes_max"])
+        seen = self.passes.setdefault(topic, set())
+        for batch in batches:
+            sequence, expected = batch.sequence, self.expected.get(topic, 0)
+            if batch.count != 1 or sequence in seen or (
+                    sequence < expected and topic not in self.states):
+                self._broken(topic, f"{sequence} came selected, {batch.count} events, "
+                                    f"where {expected} was expected")
+            seen.add(sequence)
+            self._hand_over(topic, batch)
+
+    def take_passed(self, frame):
+        topic, first, last = frame["topic"], frame["first"], frame["last"]
+        seen = self.passes.pop(topic, set())
+        if first == 0:
+            self.states.discard(topic)
+            self.expected[topic] = max(self.expected.get(topic, 0), last + 1)
+        else:
+            self._continue(topic, first, last + 1)
+        if max(seen, default=0) > last or first > last:
+            self._broken(topic, f"a pass that ended at {last} brought {max(seen, default=0)}")
+        # The whole state may bring what was not pending, so that only a lower bound is known.
+        told = len(seen) + frame["events"] + frame["expired_events"]
+        if first != 0 and told != last - first + 1:
+            self._broken(topic, f"{told} events are told of {first} to {last}")
+        self.items.append((Passed(
+            self.session.topics[topic], REGISTRY.name("LeftOut", frame["kind"]), first, last,
+            frame["events"], frame["bytes"], frame["expired_events"], frame["expired_bytes"]), 0))
+
+    def take_state_reset(self, frame):
+        self.states.add(frame["topic"])
+        self.passes.pop(frame["topic"], None)
+        self.items.append((StateReset(self.session.topics[frame["topic"]]), 0))
 
     def take_gap(self, frame):
         topic, cause = frame["topic"], REGISTRY.name("GapCause", frame["cause"])
@@ -124,13 +191,15 @@ class Subscription:
 
     def _continue(self, topic, first, following):
         expected = self.expected.get(topic, first)
-        if first != expected:
-            self.session._end(ContinuityError(
-                f"{self.session.topics[topic]}: {first} came where {expected} was expected"))
+        if first != expected or (self.passes.get(topic) and topic not in self.states):
+            self._broken(topic, f"{first} came where {expected} was expected, or a pass's end")
         self.expected[topic] = following
 
+    def _broken(self, topic, text):
+        self.session._end(ContinuityError(f"{self.session.topics[topic]}: {text}"))
+
     def next(self, timeout=ANSWER_SECONDS):
-        """The next Event or Gap; TimeoutError where none comes in time."""
+        """What comes next: an Event, Gap, Passed or StateReset; TimeoutError where nothing does."""
         if not self.items:
             self.session.wait(lambda: self.items, timeout)
         item, paid = self.items.popleft()
@@ -163,6 +232,11 @@ class Subscription:
         if totals != self.granted:
             self.granted = totals
             self.session.send("CREDIT", self.ref, events_total=totals[0], bytes_total=totals[1])
+
+    def set_policy(self, policy, timeout=ANSWER_SECONDS, **fields):
+        """Changes the policy from where the subscription stands; the others are SET_POLICY's."""
+        answer = self.session.request("SET_POLICY", self.ref, timeout, policy=policy, **fields)
+        return REGISTRY.name("Policy", answer["policy"])
 
     def close(self, timeout=ANSWER_SECONDS):
         """Unsubscribes, and returns the closing account. What came before can still be taken."""
