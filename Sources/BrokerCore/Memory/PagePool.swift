@@ -55,6 +55,8 @@ struct PagePool: ~Copyable {
     unsafe state.deallocate()
   }
 
+  /// Where the region starts. Pages are aligned to their own size from here.
+  var regionStart: UnsafeMutableRawPointer { unsafe base }
   /// The ceiling.
   var capacityBytes: Int { units * Self.unitBytes }
   /// Bytes in pages that are handed out.
