@@ -42,6 +42,23 @@ public struct EventStamps: Equatable, Sendable {
   }
 }
 
+/// A keyed record of a batch that was validated: its key, and where the next one starts.
+@unsafe @inline(__always)
+public func keyedRecord(
+  _ records: UnsafeRawBufferPointer, _ start: Int
+) -> (key: Range<Int>, end: Int, isTombstone: Bool) {
+  let word = unsafe records.loadUnaligned(fromByteOffset: start, as: UInt32.self)
+  let flags = RecordFlags(rawValue: UInt8(truncatingIfNeeded: word &>> RecordWord.flagsShift))
+  let body = start &+ RecordWord.bytes
+  let end = body &+ Int(word & RecordWord.sizeMask)
+  precondition(flags.has(.key) && end <= records.count, "a record that was not validated")
+  let at = flags.has(.replyTo) ? body &+ 16 : body
+  let count = unsafe Int(records.loadUnaligned(fromByteOffset: at, as: UInt16.self))
+  let key = (at &+ 2)..<(at &+ 2 &+ count)
+  precondition(key.upperBound <= end, "a record that was not validated")
+  return (key, end, flags.has(.tombstone))
+}
+
 // Uncompressed batches of one event, made by the broker from a record of a larger batch.
 
 extension Batch {

@@ -23,43 +23,50 @@ struct KeyHash: BitwiseCopyable {
     self.multiplier = multiplier
   }
 
-  private static func reduce(_ number: UInt64) -> UInt64 {
-    let sum = (number & prime) + (number >> 61)
-    return sum >= prime ? sum - prime : sum
-  }
-
+  /// Multiplies by the point and adds a word of at most 56 bits. What comes out is below 2^62, not
+  /// yet reduced to below the prime, which is enough for the next step.
   @inline(__always)
   private func step(_ sum: UInt64, _ word: UInt64) -> UInt64 {
     let product = sum.multipliedFullWidth(by: point)
-    let folded = (product.low & Self.prime) + (product.low >> 61 | product.high << 3)
-    return Self.reduce(folded + word)
+    let folded =
+      (product.low & Self.prime) &+ (product.low &>> 61 | product.high &<< 3) &+ word
+    return (folded & Self.prime) &+ (folded &>> 61)
   }
 
   /// 32 bits that stand for a key.
   @inline(__always)
   func tag(_ key: UnsafeRawBufferPointer) -> UInt32 {
     // The length comes first, so that a key is not another one with zeros.
-    var sum = UInt64(key.count)
+    let count = key.count
+    var sum = UInt64(truncatingIfNeeded: count)
     var at = 0
-    while key.count - at >= 8 {
-      let word = unsafe key.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-      sum = step(sum, UInt64(littleEndian: word) & 0x00FF_FFFF_FFFF_FFFF)
+    while count - at >= 8 {
+      sum = unsafe step(sum, word(key, at) & 0x00FF_FFFF_FFFF_FFFF)
       at += 7
     }
+    // What is left is 1 to 7 bytes.
+    let left = count - at
+    let last: UInt64
+    if count >= 8 {
+      last = unsafe word(key, count - 8) &>> UInt64(truncatingIfNeeded: 64 - 8 * left)
+    } else {
+      last = unsafe shortWord(key)
+    }
+    sum = step(sum, last)
+    if sum >= Self.prime { sum -= Self.prime }
+    return UInt32(truncatingIfNeeded: (sum &* multiplier) &>> 32)
+  }
+
+  @unsafe @inline(__always)
+  private func word(_ key: UnsafeRawBufferPointer, _ at: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: key.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+  }
+
+  /// All of a key of at most seven bytes.
+  @unsafe
+  private func shortWord(_ key: UnsafeRawBufferPointer) -> UInt64 {
     var word: UInt64 = 0
-    var shift: UInt64 = 0
-    if key.count - at >= 4 {
-      let half = unsafe key.loadUnaligned(fromByteOffset: at, as: UInt32.self)
-      word = UInt64(UInt32(littleEndian: half))
-      shift = 32
-      at += 4
-    }
-    while at < key.count {
-      word |= unsafe UInt64(key[at]) << shift
-      shift += 8
-      at += 1
-    }
-    sum = step(sum, word)
-    return UInt32(truncatingIfNeeded: (sum &* multiplier) >> 32)
+    for i in 0..<key.count { word |= unsafe UInt64(key[i]) &<< UInt64(truncatingIfNeeded: 8 * i) }
+    return word
   }
 }

@@ -33,18 +33,16 @@ extension KeyIndex {
   @unsafe
   func ingest(_ batch: UnsafeRawPointer, records: UnsafeRawBufferPointer) {
     var stamps = unsafe EventStamps(first: batch)
-    var cursor = unsafe RecordCursor(records, count: Int(Batch.count(batch)))
-    do throws(WireError) {
-      while let event = try cursor.next() {
-        unsafe update(
-          Event(
-            record: UnsafeRawBufferPointer(rebasing: records[event.offset..<event.end]),
-            key: UnsafeRawBufferPointer(rebasing: records[event.key]),
-            isRemoval: event.isTombstone, stamps: stamps))
-        stamps.advance(past: event.end - event.offset)
-      }
-    } catch {
-      preconditionFailure("a batch that was validated has a fault")
+    var at = 0
+    for _ in unsafe 0..<Batch.count(batch) {
+      let view = unsafe keyedRecord(records, at)
+      unsafe update(
+        Event(
+          record: UnsafeRawBufferPointer(rebasing: records[at..<view.end]),
+          key: UnsafeRawBufferPointer(rebasing: records[view.key]),
+          isRemoval: view.isTombstone, stamps: stamps))
+      stamps.advance(past: view.end - at)
+      at = view.end
     }
   }
 
@@ -105,7 +103,7 @@ extension KeyIndex {
       if prefix.flags & Self.removalFlag != 0 { unlinkRemoval(old) }
       if block != old { giveRecord(old, Int(prefix.sizeClass)) }
       write(event, tag, to: block, sizeClass, isNew: block != old)
-      append(StateMemory.place(block), event.stamps.sequence)
+      append(block, event.stamps.sequence)
       leaveHole(prefix.chunk, prefix.position)
     } else {
       guard row.records < memory.keysMax, reserveTable(tag),
@@ -114,7 +112,7 @@ extension KeyIndex {
       insert(tag, block)
       row.records += 1
       write(event, tag, to: block, sizeClass, isNew: true)
-      append(StateMemory.place(block), event.stamps.sequence)
+      append(block, event.stamps.sequence)
     }
     return true
   }

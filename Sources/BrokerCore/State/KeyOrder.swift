@@ -37,10 +37,10 @@ extension KeyIndex {
   static let chunkRooms: (small: Int, medium: Int, large: Int) = (16, 80, 252)
 
   @inline(__always)
-  func sequencePlace(_ chunk: Int, _ i: Int) -> Int { chunk + Self.chunkHeaderBytes + i * 8 }
+  func sequencePlace(_ chunk: Int, _ i: Int) -> Int { chunk &+ Self.chunkHeaderBytes &+ i &* 8 }
   @inline(__always)
   func recordPlace(_ chunk: Int, _ room: UInt16, _ i: Int) -> Int {
-    chunk + Self.chunkHeaderBytes + Int(room) * 8 + i * 4
+    chunk &+ Self.chunkHeaderBytes &+ Int(room) &* 8 &+ i &* 4
   }
 
   private static func chunkClass(_ room: Int) -> Int {
@@ -66,17 +66,19 @@ extension KeyIndex {
 
   /// Puts a record behind all others; the room for it is there.
   @inline(__always)
-  func append(_ record: Int, _ sequence: UInt64) {
+  func append(_ record: UInt32, _ sequence: UInt64) {
     let tail = row.tail
     let place = StateMemory.place(tail)
-    let i = memory[place, Chunk.self].used
+    let header = memory[place, Chunk.self]
+    let i = header.used
+    precondition(i < header.room, "a chunk without room")
     memory[sequencePlace(place, Int(i)), UInt64.self] = sequence
-    memory[recordPlace(place, memory[place, Chunk.self].room, Int(i)), UInt32.self] =
-      UInt32(record / StateMemory.granule)
-    memory[place, Chunk.self].used = i + 1
-    memory[place, Chunk.self].live += 1
-    memory[record, Prefix.self].chunk = tail
-    memory[record, Prefix.self].position = i
+    memory[recordPlace(place, header.room, Int(i)), UInt32.self] = record
+    memory[place, Chunk.self].used = i &+ 1
+    memory[place, Chunk.self].live = header.live &+ 1
+    let prefix = StateMemory.place(record)
+    memory[prefix, Prefix.self].chunk = tail
+    memory[prefix, Prefix.self].position = i
     row.lastSequence = sequence
   }
 
@@ -134,9 +136,10 @@ extension KeyIndex {
     let place = StateMemory.place(chunk)
     let header = memory[place, Chunk.self]
     memory[recordPlace(place, header.room, Int(position)), UInt32.self] = noSlot
-    memory[place, Chunk.self].live = header.live - 1
+    precondition(header.live > 0, "a chunk of the order is miscounted")
+    memory[place, Chunk.self].live = header.live &- 1
     // Neighbours are looked at every 16th time of a large chunk: they are seldom in the caches.
-    if (header.live - 1) & (header.room >> 4) == 0 { thin(chunk) }
+    if (header.live &- 1) & (header.room >> 4) == 0 { thin(chunk) }
   }
 
   /// A chunk has become sparse: it goes, or it is joined with a neighbour.

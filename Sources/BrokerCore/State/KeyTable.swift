@@ -35,23 +35,23 @@ extension KeyIndex {
 
   @inline(__always)
   private func segmentIndex(_ tag: UInt32, _ depth: UInt32) -> Int {
-    Int(UInt64(tag) >> (32 - UInt64(depth)))
+    Int(truncatingIfNeeded: UInt64(tag) &>> UInt64(32 &- depth))
   }
 
   @inline(__always)
   private func segment(of tag: UInt32) -> Int {
     let list = StateMemory.place(row.segments)
-    return StateMemory.place(memory[list + segmentIndex(tag, row.depth) * 4, UInt32.self])
+    return StateMemory.place(memory[list &+ segmentIndex(tag, row.depth) &* 4, UInt32.self])
   }
 
   @inline(__always)
   private static func home(_ tag: UInt32, _ room: UInt32) -> Int {
-    Int((UInt64(tag & 0xFFFF) * UInt64(room)) >> 16)
+    Int(truncatingIfNeeded: (UInt64(tag & 0xFFFF) &* UInt64(room)) &>> 16)
   }
 
   @inline(__always)
   private func elementPlace(_ segment: Int, _ i: Int) -> Int {
-    segment + Self.segmentHeaderBytes + i * Self.elementBytes
+    segment &+ Self.segmentHeaderBytes &+ i &* Self.elementBytes
   }
 
   // MARK: Looking
@@ -68,7 +68,8 @@ extension KeyIndex {
       let element = memory[place, Element.self]
       if element.record == noSlot { return nil }
       if element.tag == tag, isKey(StateMemory.place(element.record)) { return place + 4 }
-      i = i + 1 == room ? 0 : i + 1
+      i &+= 1
+      if i == room { i = 0 }
     }
   }
 

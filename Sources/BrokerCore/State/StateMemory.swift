@@ -123,18 +123,29 @@ struct StateMemory: BitwiseCopyable {
 
   @inline(__always)
   private func check(_ place: Int, _ bytes: Int) {
-    precondition(place >= 0 && bytes >= 0 && place <= capacityBytes - bytes, "outside the region")
+    precondition(
+      bytes >= 0 && bytes <= capacityBytes
+        && UInt(bitPattern: place) <= UInt(bitPattern: capacityBytes &- bytes),
+      "outside the region")
+  }
+
+  /// The same for a value, which is smaller than any region.
+  @inline(__always)
+  private func check<T: BitwiseCopyable>(_ place: Int, _: T.Type) {
+    precondition(
+      UInt(bitPattern: place) <= UInt(bitPattern: capacityBytes &- MemoryLayout<T>.size),
+      "outside the region")
   }
 
   /// The value at a place, which is aligned for it.
   @inline(__always)
   subscript<T: BitwiseCopyable>(_ place: Int, _: T.Type) -> T {
     @inline(__always) unsafeAddress {
-      check(place, MemoryLayout<T>.size)
+      check(place, T.self)
       return unsafe UnsafePointer((base + place).assumingMemoryBound(to: T.self))
     }
     @inline(__always) nonmutating unsafeMutableAddress {
-      check(place, MemoryLayout<T>.size)
+      check(place, T.self)
       return unsafe (base + place).assumingMemoryBound(to: T.self)
     }
   }
