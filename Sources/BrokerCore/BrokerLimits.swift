@@ -5,6 +5,11 @@ import WireFormat
 public struct BrokerLimits: Sendable {
   /// Ring memory of the whole broker in bytes, divided evenly among the shards: its ceiling.
   public var ringBytes = 256 << 20
+  /// Memory for the newest records of the keys of keyed topics, of the whole broker in bytes, divided
+  /// evenly among the shards.
+  public var stateBytes = 128 << 20
+  /// Keys that the broker knows of one topic, those that were removed lately included.
+  public var keysPerTopicMax = 1 << 20
   /// Bytes of frames that have not arrived whole, per shard. 64 MiB is 256 sessions that each send
   /// a largest frame slowly.
   public var inputBytes = 64 << 20
@@ -81,6 +86,8 @@ public struct BrokerLimits: Sendable {
       ("the largest batch", batchBytesMax, 1024...WireLimits.batchBytesCeiling, " bytes"),
       ("ring memory", ringBytes, bytes, " bytes"),
       ("input memory", inputBytes, bytes, " bytes"),
+      ("memory for the state of topics", stateBytes, 1...StateMemory.bytesMax, " bytes"),
+      ("keys of a topic", keysPerTopicMax, rows, ""),
       ("output memory", outputBytes, bytes, " bytes"),
       (
         "control frames of a session", controlBytesPerSession,
@@ -124,6 +131,10 @@ public struct BrokerLimits: Sendable {
     }
     guard ringBytes / shards >= PagePool.pageBytesMax else {
       return "ring memory must be at least \(PagePool.pageBytesMax >> 20) MiB a shard"
+    }
+    guard stateBytes / shards >= PagePool.pageBytesMax else {
+      return "memory for the state of topics must be at least "
+        + "\(PagePool.pageBytesMax >> 20) MiB a shard"
     }
     guard inputBytes >= frameLengthMax * 2, outputBytes >= controlBytesPerSession * 2 else {
       return "input and output memory must each have room for two sessions"

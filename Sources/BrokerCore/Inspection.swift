@@ -110,10 +110,10 @@ extension Shard {
         }
         if place.sequence > tail.sequence { fault = "a cursor is beyond its topic's tail" }
         if place.bytes > tail.bytes { fault = "a cursor's bytes are beyond its topic's tail" }
-        lag.events += tail.sequence - min(tail.sequence, place.sequence)
-        lag.bytes += tail.bytes - min(tail.bytes, place.bytes)
-        if place.hasGap { hasGap = true }
-        if !place.isReady { fault = "a cursor with something to send is not ready" }
+        lag.events += tail.sequence - min(tail.sequence, place.sequence) - booked(cursor).events
+        lag.bytes += tail.bytes - min(tail.bytes, place.bytes) - booked(cursor).bytes
+        if place.hasGap || isFilled(cursor) { hasGap = true }
+        if !place.isReady, place.pass == noSlot || isFilled(cursor) { fault = "a cursor with something to send is not ready" }
         if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
       }
       if let fault { return "subscription \(slot): \(fault)" }
@@ -169,7 +169,7 @@ extension Shard {
       if entry.tail.sequence < hold { return "topic \(id): its hold is beyond the tail" }
       var fault: String?
       forEach(from: entry.cursors, of: cursors, \.inTopic) { cursor in
-        if !cursors[cursor].isAttaching, cursors[cursor].sequence < hold {
+        if !cursors[cursor].isAttaching, !isOutOfRing(cursor), cursors[cursor].sequence < hold {
           fault = "topic \(id): a cursor is below the hold"
         }
       }

@@ -66,6 +66,8 @@ struct ConnectionEntry: BitwiseCopyable {
   var publisherCount: UInt32 = 0
   /// Cursors of its subscriptions.
   var cursorCount: UInt32 = 0
+  /// Passes of its cursors that wait for an answer of another shard.
+  var askingCount: UInt32 = 0
   /// Bytes of the body of a PUBLISH that waits which have been worked off.
   var frameDone: UInt32 = 0
   var subscriptions: UInt32 = noSlot
@@ -173,6 +175,10 @@ struct CursorEntry: BitwiseCopyable {
   var isAttaching = false
   /// A block topic waited for it too long: it gates no more until it has caught up.
   var isUngated = false
+  /// It begins with the topic's state, once it knows where it starts.
+  var wantsState = false
+  /// What it is sent does not come from the ring, or not at first.
+  var pass: UInt32 = noSlot
   /// Next sequence it wants.
   var sequence: UInt64
   /// Charged bytes of the topic before the batch at `offset`.
@@ -255,6 +261,8 @@ struct TopicEntry: BitwiseCopyable {
   var freshBytes = 0
   var totalBytes: UInt64 = 0
   var batches: UInt64 = 0
+  /// The newest record of each key, of a keyed topic.
+  var keys: KeyIndex?
   var writers: UInt32 = noSlot
   var writerCount: UInt32 = 0
   var pins: UInt32 = noSlot

@@ -32,6 +32,7 @@ public final class Shard {
   let publishers: Table<PublisherEntry>
   let subscriptions: Table<SubscriptionEntry>
   let cursors: Table<CursorEntry>
+  let passes: Table<PassEntry>
   let patterns: Table<PatternEntry>
   let links: Table<LinkEntry>
   let topics: Table<TopicEntry>
@@ -39,6 +40,8 @@ public final class Shard {
   let pins: Table<PinEntry>
   let requests: RequestTable
   let pages: PagePool
+  /// What is known of the keys of the keyed topics that this shard owns.
+  let state: StateMemory
   /// Frames that have not arrived whole.
   let inputPool: BufferPool
   /// Cut frames and control frames that wait.
@@ -139,6 +142,9 @@ public final class Shard {
   /// Shards, by bit, whose next message is a batch for which there is no page now; it is tried
   /// again after a while.
   var stuckRings: UInt64 = 0
+  /// Passes that wait for room among the requests.
+  let waitingPasses: SlotList
+  var randomState: UInt64
   /// Draining: no PUBLISH is read; sessions end as soon as nothing can be sent to them.
   var drain: Drain?
 
@@ -157,6 +163,9 @@ public final class Shard {
     patternIndex = HashIndex(secret: broker.secret)
     subscriptions = Table(capacity: limits.subscriptionsMax)
     cursors = Table(capacity: limits.cursorsMax)
+    passes = Table(capacity: limits.cursorsMax)
+    waitingPasses = SlotList(capacity: limits.cursorsMax)
+    randomState = broker.instance &+ UInt64(index)
     patterns = Table(capacity: limits.subscriptionsMax)
     links = Table(capacity: limits.linksMax)
     topics = Table(capacity: limits.topicsMax + 1)
@@ -164,6 +173,9 @@ public final class Shard {
     pins = Table(capacity: limits.requestsMax * broker.shards)
     requests = broker.requests[index]
     pages = PagePool(bytes: limits.ringBytes / broker.shards)
+    state = StateMemory(
+      bytes: limits.stateBytes / broker.shards, keysMax: limits.keysPerTopicMax,
+      hash: KeyHash(secret: broker.secret))
     inputPool = BufferPool(limitBytes: limits.inputBytes)
     outputPool = BufferPool(limitBytes: limits.outputBytes)
     smallPool = BufferPool(limitBytes: limits.outputBytes)
@@ -184,7 +196,7 @@ public final class Shard {
     waitingTargets = Array(repeating: 0, count: limits.requestsMax)
     heldBackBytes = pages.holdBack(allBut: limits.ringBytesLeft)
     receiveBuffer = ReceiveBuffer(carryMax: limits.frameLengthMax + 4)
-    plan = TransmitPlan()
+    plan = TransmitPlan(batchBytesMax: limits.batchBytesMax)
     runs = FixedArray(count: KnownRun.slots, repeating: KnownRun())
     self.counters = ShardCounters(counters, shard: index)
     // Ids start at 1; row 0 is nobody's, so that a topic's row is its id.
@@ -206,6 +218,7 @@ public final class Shard {
     for slot in 0..<UInt32(patterns.highWater) where patterns.isUsed(slot) {
       smallPool.give(&patterns[slot].name)
     }
+    state.deallocate()
     topics[0].shared.deallocate()
   }
 
@@ -318,7 +331,7 @@ public final class Shard {
 
   /// Something for another shard found no room.
   var isWaitingToSend: Bool {
-    !(waitingRequests.isEmpty && waitingCloses.isEmpty)
+    !(waitingRequests.isEmpty && waitingCloses.isEmpty && waitingPasses.isEmpty)
   }
 
   public func wakeUp() { broker.setSleeping(false, shard: index) }

@@ -275,6 +275,7 @@ struct ShardCounters {
     row.add(.lagEvents, 0 &- frame.events)
     row.add(.lagBytes, 0 &- frame.charge)
     row.endUpdate()
+    guard frame.events > 0 else { return }
     connections[Int(connection)].add(.eventsOut, frame.events)
     shard.add(.eventsOut, frame.events)
     shard.add(.batchesOut, UInt64(frame.batches))

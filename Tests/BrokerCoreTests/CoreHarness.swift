@@ -187,6 +187,9 @@ final class CoreHarness: TranscriptBroker {
     return Array(bytes[..<length])
   }
 
+  /// The next frame that has come, taken out.
+  func takeBytes(on number: Int) -> [UInt8]? { connections[number].flatMap(takeFrame) }
+
   /// Types of all frames that have come, taken out.
   func takeTypes(on number: Int) -> [FrameType] {
     var types: [FrameType] = []
@@ -217,9 +220,12 @@ final class CoreHarness: TranscriptBroker {
 
   // MARK: Short ways
 
-  func hello(_ number: Int, codecs: CodecSet = .all, heartbeatMs: UInt32 = 0) {
+  func hello(
+    _ number: Int, codecs: CodecSet = .all, heartbeatMs: UInt32 = 0,
+    version: UInt16 = ProtocolVersion.version
+  ) {
     let hello = Hello(
-      magic: ProtocolVersion.magic, versionMin: 1, versionMax: ProtocolVersion.version,
+      magic: ProtocolVersion.magic, versionMin: 1, versionMax: version,
       codecs: codecs, frameLengthMax: 0, heartbeatMs: heartbeatMs, clientName: "test")
     send(on: number) { hello.encode(into: &$0, ref: 0, correlation: 1) }
   }

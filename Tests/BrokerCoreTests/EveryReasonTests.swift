@@ -191,7 +191,10 @@ import WireSupport
     case .topicNotFound: core.openTopic(1, "nowhere", ref: 2, mode: .mustExist)
     case .topicExists: core.openTopic(1, "hunt", ref: 2, mode: .mustCreate)
     case .invalidOption: core.openTopic(1, "hunt", ref: 0)
-    case .notSupported: core.subscribe(1, "hunt", ref: 2, policy: .latest)
+    case .notSupported:
+      let open = OpenTopic(
+        mode: .openOrCreate, options: [], ackLevel: .persisted, topic: "hunt")
+      core.send(on: 1) { open.encode(into: &$0, ref: 2, correlation: 0) }
     case .tooManyTopics: core.openTopic(1, "other", ref: 2)
     case .tooManySubscriptions:
       core.subscribe(1, "hunt", ref: 2)

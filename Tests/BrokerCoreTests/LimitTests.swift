@@ -15,7 +15,8 @@ import WireFormat
       ("publishersPerSessionMax", \.publishersPerSessionMax), ("frameLengthMax", \.frameLengthMax),
       ("batchBytesMax", \.batchBytesMax), ("topicRetentionBytes", \.topicRetentionBytes),
       ("heartbeatMs", \.heartbeatMs), ("handshakeTimeoutMs", \.handshakeTimeoutMs),
-      ("blockTimeoutMs", \.blockTimeoutMs), ("meshBytes", \.meshBytes),
+      ("blockTimeoutMs", \.blockTimeoutMs), ("meshBytes", \.meshBytes), ("stateBytes", \.stateBytes),
+      ("keysPerTopicMax", \.keysPerTopicMax),
     ]
   }
 

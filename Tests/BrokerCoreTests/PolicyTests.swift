@@ -34,6 +34,17 @@ import WireSupport
     }
   }
 
+  @Test func aSessionOfVersion1HasNoneOfThis() {
+    let core = CoreHarness()
+    core.hello(1, version: 1)
+    core.openTopic(1, "hunt", options: .keyed)
+    core.subscribe(1, "hunt", ref: 1, policy: .latest)
+    core.subscribe(1, "hunt", ref: 2, policy: .sample)
+    core.subscribe(1, "hunt", ref: 3, start: .state)
+    core.send(on: 1) { SetPolicy(policy: .lossless).encode(into: &$0, ref: 3, correlation: 1) }
+    #expect(core.errorCodes(on: 1) == Array(repeating: .notSupported, count: 4))
+  }
+
   @Test(arguments: [1, 2])
   func dropOldestDropsWhatIsTooOld(shards: Int) throws {
     let core = Self.stalled(SetPolicy(policy: .dropOldest, lagMsMax: 1000), shards: shards)

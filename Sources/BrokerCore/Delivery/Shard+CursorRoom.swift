@@ -62,6 +62,7 @@ extension Shard {
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) { cursor in
       guard !cursors[cursor].isAttaching else { return }
       lag += topics[cursors[cursor].topic].tail.sequence - cursors[cursor].sequence
+      lag -= booked(cursor).events
     }
     return counters.lagEvents(subscription) == lag
   }
@@ -69,8 +70,9 @@ extension Shard {
   /// What a cursor has before it, up to `tail`, will not be delivered, since its subscription ends.
   func closePending(_ subscription: UInt32, _ cursor: UInt32, before tail: TopicShared.Tail) {
     guard !cursors[cursor].isAttaching, tail.sequence > cursors[cursor].sequence else { return }
+    let booked = booked(cursor)
     counters.closedPending(
-      subscription, events: tail.sequence - cursors[cursor].sequence,
-      bytes: tail.bytes - min(tail.bytes, cursors[cursor].bytes))
+      subscription, events: tail.sequence - cursors[cursor].sequence - booked.events,
+      bytes: tail.bytes - min(tail.bytes, cursors[cursor].bytes) - booked.bytes)
   }
 }

@@ -21,19 +21,37 @@ extension Shard {
   /// The batch at which a cursor stands; nil where it is at its shard's tail, or still attaching.
   func nextBatch(_ cursor: UInt32) -> BatchRef? {
     let tail = topics[cursors[cursor].topic].tail
-    guard !cursors[cursor].isAttaching, cursors[cursor].sequence < tail.sequence else { return nil }
+    guard !cursors[cursor].isAttaching, !isOutOfRing(cursor),
+      cursors[cursor].sequence < tail.sequence
+    else { return nil }
     normalize(cursor)
     guard let page = Page(address: cursors[cursor].page) else { return nil }
     return page.batch(at: Int(cursors[cursor].offset))
   }
 
+  /// Whether a subscription loses a topic's oldest events beyond its bounds.
+  func dropsOldest(_ subscription: UInt32, _ id: UInt32) -> Bool {
+    switch subscriptions[subscription].policy {
+    case Policy.dropOldest.rawValue: true
+    case Policy.latest.rawValue: !topics[id].shared.settings.isKeyed
+    default: false
+    }
+  }
+
+  /// Whether a batch's time is over, or it is older than a subscription that samples wants it.
+  private func isExpired(_ subscription: UInt32, _ batch: BatchRef) -> Bool {
+    isExpired(batch)
+      || (subscriptions[subscription].policy == Policy.sample.rawValue
+        && isTooOld(subscription, batch))
+  }
+
   /// Whether a cursor is to be moved on without delivery before it is sent anything.
   func hasLoss(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
     let tail = topics[cursors[cursor].topic].tail
-    let drops = subscriptions[subscription].policy == Policy.dropOldest.rawValue
+    let drops = dropsOldest(subscription, cursors[cursor].topic)
     if drops, exceedsLag(subscription, cursor, tail) { return true }
     guard let batch = nextBatch(cursor) else { return false }
-    return isExpired(batch) || (drops && isTooOld(subscription, batch))
+    return isExpired(subscription, batch) || (drops && isTooOld(subscription, batch))
   }
 
   /// Batches that one look at a cursor moves past at most. What is left is for the next plan, and
@@ -45,7 +63,7 @@ extension Shard {
   static let expiredPerTurn = 32 * 1024
 
   /// Moves a cursor past batches whose time to live is over.
-  func dropExpired(_ cursor: UInt32) {
+  func dropExpired(_ subscription: UInt32, _ cursor: UInt32) {
     let id = cursors[cursor].topic
     let tail = topics[id].tail
     var left = Shard.expiredPerLook
@@ -55,7 +73,7 @@ extension Shard {
       let limit = page.address == tail.page ? tail.offset : page.used
       guard Int(cursors[cursor].offset) < limit else { return }
       let batch = page.batch(at: Int(cursors[cursor].offset))
-      guard batch.ttlMs != 0, isExpired(batch) else { return }
+      guard isExpired(subscription, batch) else { return }
       skip(cursor, to: behind(batch, in: page, at: cursors[cursor].offset), cause: .expired)
       left -= 1
       expiredInTurn += 1
@@ -63,7 +81,7 @@ extension Shard {
   }
 
   /// The place after a batch.
-  private func behind(_ batch: BatchRef, in page: Page, at offset: UInt32) -> TopicShared.Tail {
+  func behind(_ batch: BatchRef, in page: Page, at offset: UInt32) -> TopicShared.Tail {
     TopicShared.Tail(
       page: page.address, offset: Int(offset) + batch.paddedLength,
       sequence: batch.sequence + UInt64(batch.count), bytes: batch.bytesBefore + batch.charge)
@@ -120,15 +138,7 @@ extension Shard {
     let before = cursors[cursor]
     let batch = page.batch(at: Int(before.offset))
     let bodyBytes = Codecs.reframedBytes(decodedLength: batch.decodedLength)
-    var taken = outputPool.take(Deliver.prefixSize + bodyBytes)
-    while taken == nil {
-      guard closeLongestStalled(but: slot) else {
-        abandon(slot, .outputMemory)
-        return .full
-      }
-      taken = outputPool.take(Deliver.prefixSize + bodyBytes)
-    }
-    guard var buffer = taken else { preconditionFailure("a buffer was taken") }
+    guard var buffer = takeOutput(Deliver.prefixSize + bodyBytes, for: slot) else { return .full }
     let end = behind(batch, in: page, at: before.offset)
     let whole = unsafe UnsafeRawBufferPointer(start: batch.start, count: batch.paddedLength)
     let written: Int

@@ -120,6 +120,7 @@ extension Shard {
 
   /// Ends a cursor: its subscription has caught up, or is gone.
   func endCursor(_ cursor: UInt32) {
+    if cursors[cursor].pass != noSlot { endPass(cursors[cursor].pass) }
     let entry = cursors[cursor]
     if entry.isReady { makeUnready(cursor) }
     cursorIndex.remove(entry.subscription, entry.topic)
@@ -229,6 +230,8 @@ extension Shard {
       guard !cursors[cursor].isAttaching, cursors[cursor].sequence < floor else { return }
       // Their pages are not given up before they have come further, or have had their time.
       if isBlock && isGating(cursor) { return }
+      if isOutOfRing(cursor) { return }
+      if conflates(cursors[cursor].subscription, id), beginPass(cursor, isState: false) { return }
       let subscription = cursors[cursor].subscription
       if subscriptions[subscription].policy == Policy.disconnect.rawValue {
         condemn(subscriptions[subscription].connection, .slowSubscriber)
@@ -291,7 +294,7 @@ extension Shard {
     let isBlock = shared.settings.isBlock
     if isBlock && hasGatingSubscription(id) { gate = topics[id].tail.bytes }
     forEach(from: topics[id].cursors, of: cursors, \.inTopic) { cursor in
-      if cursors[cursor].isAttaching { return }
+      if cursors[cursor].isAttaching || isOutOfRing(cursor) { return }
       normalize(cursor)
       hold = min(hold, cursors[cursor].sequence)
       if isBlock && isGating(cursor) { gate = min(gate, cursors[cursor].bytes) }

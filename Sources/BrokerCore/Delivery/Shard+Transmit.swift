@@ -1,3 +1,4 @@
+import Counters
 import WireFormat
 
 // From what subscriptions have to send to pieces of memory for a socket, and back what the socket
@@ -94,6 +95,8 @@ extension Shard {
           subscriptions[subscription].turns = subscriptions[subscription].weight
           connections[slot].serving = subscriptions[subscription].serving.next
         }
+      case .asked:
+        continue
       case .noCredit:
         stopServing(subscription)
       case .full:
@@ -104,6 +107,8 @@ extension Shard {
 
   enum Addition {
     case added
+    /// What the cursor is sent has to come from elsewhere first; or it has come, and is next.
+    case asked
     case noCredit
     /// Nothing more fits into this plan, or the session ended.
     case full
@@ -111,14 +116,20 @@ extension Shard {
 
   private func addFrame(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
     let id = cursors[cursor].topic
-    if plan.frameCount == 0 {
-      if subscriptions[subscription].policy == Policy.dropOldest.rawValue {
-        dropOldest(subscription, cursor)
-      }
-      dropExpired(cursor)
-    } else if hasLoss(subscription, cursor) {
+    if isFallenBehind(subscription, cursor), cursors[cursor].pass == noSlot {
+      beginPass(cursor, isState: false)
+    }
+    let hasPass = cursors[cursor].pass != noSlot
+    if !hasPass, plan.frameCount == 0 {
+      if dropsOldest(subscription, id) { dropOldest(subscription, cursor) }
+      dropExpired(subscription, cursor)
+    } else if !hasPass, hasLoss(subscription, cursor) {
       // A loss is booked for good, and frames of this plan may yet be taken back, behind it.
       return .full
+    }
+    if isFilled(cursor), !cursors[cursor].hasGap {
+      guard announce(slot, id) else { return .full }
+      return addPass(slot, subscription, cursor)
     }
     guard cursors[cursor].hasGap || subscriptions[subscription].hasCredit else {
       return nextWithGap(subscription) ? .added : .noCredit
@@ -128,15 +139,18 @@ extension Shard {
       addGap(subscription, cursor)
       return .added
     }
+    if hasPass { return addPass(slot, subscription, cursor) }
+    if samples(subscription) { return addSampled(slot, subscription, cursor) }
     return addDeliver(slot, subscription, cursor)
   }
 
-  /// Without credit only gaps are told: brings the next cursor with one to the front.
+  /// Without credit only gaps are told, and what was asked for with credit is sent: brings the next
+  /// cursor with either to the front.
   private func nextWithGap(_ subscription: UInt32) -> Bool {
     var cursor = subscriptions[subscription].ready
     let first = cursor
     repeat {
-      if cursors[cursor].hasGap {
+      if cursors[cursor].hasGap || isFilled(cursor) {
         subscriptions[subscription].ready = cursor
         return true
       }
@@ -167,9 +181,9 @@ extension Shard {
 
   /// A cursor that has nothing more to send leaves the ring of its subscription's topics; it ends
   /// when what it sent has been taken.
-  private func settle(_ cursor: UInt32) {
+  func settle(_ cursor: UInt32) {
     if cursors[cursor].sequence == topics[cursors[cursor].topic].tail.sequence,
-      !cursors[cursor].hasGap
+      !cursors[cursor].hasGap, cursors[cursor].pass == noSlot
     {
       makeUnready(cursor)
     }
@@ -310,7 +324,7 @@ extension Shard {
     var cutBytes = 0
     while taken < plan.frameCount, offset < count {
       let frame = plan.frame(taken)
-      counters.delivered(slot, frame, nowNs: realtimeNs)
+      if !frame.isPass { book(slot, frame, realtimeNs: realtimeNs) }
       offset += frame.bytes
       taken += 1
       cutBytes = max(0, offset - count)
@@ -322,13 +336,17 @@ extension Shard {
       }
     }
     for i in stride(from: plan.frameCount - 1, through: taken, by: -1) { takeBack(plan.frame(i)) }
-    for i in 0..<taken {
-      let cursor = plan.frame(i).cursor
-      if cursors.isUsed(cursor), !cursors[cursor].isReady, !cursors[cursor].isAttaching {
-        endCursor(cursor)
+    if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
+    for i in 0..<taken where connections[slot].phase != .ended {
+      let frame = plan.frame(i)
+      if frame.isPass {
+        passTaken(slot, frame, realtimeNs: realtimeNs)
+      } else if cursors.isUsed(frame.cursor), !cursors[frame.cursor].isReady,
+        !cursors[frame.cursor].isAttaching, cursors[frame.cursor].pass == noSlot
+      {
+        endCursor(frame.cursor)
       }
     }
-    if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
     if hadStash || cutBytes > 0 { counters.stashed(slot, bytes: connections[slot].stash.count) }
     plan.end()
     guard connections[slot].phase != .ended else { return }
@@ -341,8 +359,17 @@ extension Shard {
     }
   }
 
+  private func book(_ slot: UInt32, _ frame: TransmitPlan.Frame, realtimeNs: UInt64) {
+    counters.delivered(slot, frame, nowNs: realtimeNs)
+    guard frame.leftEvents > 0 || frame.leftBytes > 0 else { return }
+    counters.leftOut(
+      frame.subscription, conflated: Ledger.Amount(),
+      sampled: Ledger.Amount(events: frame.leftEvents, bytes: frame.leftBytes))
+  }
+
   /// Undoes a frame that the socket did not take.
   private func takeBack(_ frame: TransmitPlan.Frame) {
+    if frame.isPass { return takePassBack(frame) }
     let before = frame.before
     cursors[frame.cursor].page = before.page
     cursors[frame.cursor].offset = before.offset
@@ -360,15 +387,19 @@ extension Shard {
   /// Keeps the rest of a frame that was cut, so that ring memory is never waited for by a socket.
   private func stash(_ slot: UInt32, from offset: Int, bytes: Int) {
     precondition(connections[slot].stash.isEmpty, "a second cut frame")
+    guard var buffer = takeOutput(bytes, for: slot) else { return }
+    plan.copy(from: offset, count: bytes, into: &buffer)
+    connections[slot].stash = buffer
+  }
+
+  /// Memory for what a session is to be sent, at the expense of those that take nothing; nil where
+  /// nobody has any to give, and the session has ended over it.
+  func takeOutput(_ bytes: Int, for slot: UInt32) -> Buffer? {
     while true {
-      if var buffer = outputPool.take(bytes) {
-        plan.copy(from: offset, count: bytes, into: &buffer)
-        connections[slot].stash = buffer
-        return
-      }
+      if let buffer = outputPool.take(bytes) { return buffer }
       guard closeLongestStalled(but: slot) else {
         abandon(slot, .outputMemory)
-        return
+        return nil
       }
     }
   }

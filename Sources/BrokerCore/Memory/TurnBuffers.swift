@@ -71,24 +71,39 @@ struct TransmitPlan: ~Copyable {
     var time: UInt64
     var charge: UInt64
     var before: CursorEntry
+    /// What a policy left out of the range that the frame covers.
+    var leftEvents: UInt64 = 0
+    var leftBytes: UInt64 = 0
+    /// The frame is of a pass; see `PassEntry`.
+    var isPass = false
   }
+
+  /// Room for batches that are made for one subscription: a frame of the usual size with many small
+  /// events, or one largest batch.
+  static let selectionBytesMin = 128 << 10
 
   private let vectorMemory: UnsafeMutablePointer<TransmitVector>
   private let prefixes: UnsafeMutableRawPointer
   private let frameMemory: UnsafeMutablePointer<Frame>
   private let state: UnsafeMutablePointer<State>
+  private let selection: UnsafeMutableRawPointer
+  private let selectionBytes: Int
 
   private struct State: BitwiseCopyable {
     var connection: UInt32 = noSlot
     var vectorCount = 0
     var prefixUsed = 0
+    var selectionUsed = 0
     var frameCount = 0
     var bytes = 0
     var stashBytes = 0
     var controlBytes = 0
   }
 
-  init() {
+  /// - Parameter batchBytesMax: of the broker's batches.
+  init(batchBytesMax: Int) {
+    selectionBytes = max(Self.selectionBytesMin, batchBytesMax + 4096)
+    unsafe selection = .allocate(byteCount: selectionBytes, alignment: 64)
     unsafe vectorMemory = .allocate(capacity: Self.vectorsMax)
     unsafe prefixes = .allocate(byteCount: Self.framesMax * Self.prefixBytesMax, alignment: 64)
     unsafe frameMemory = .allocate(capacity: Self.framesMax)
@@ -98,6 +113,7 @@ struct TransmitPlan: ~Copyable {
 
   deinit {
     unsafe vectorMemory.deallocate()
+    unsafe selection.deallocate()
     unsafe prefixes.deallocate()
     unsafe frameMemory.deallocate()
     unsafe state.deallocate()
@@ -148,6 +164,23 @@ struct TransmitPlan: ~Copyable {
   func prefixRoom() -> UnsafeMutableRawBufferPointer {
     unsafe UnsafeMutableRawBufferPointer(
       start: prefixes + state.pointee.prefixUsed, count: Self.prefixBytesMax)
+  }
+
+  /// Room for batches that are made for the next frame, and the memory lasts as long as the plan;
+  /// `takeSelection` takes up what was written.
+  func selectionRoom() -> UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(
+      start: selection + state.pointee.selectionUsed,
+      count: selectionBytes - state.pointee.selectionUsed)
+  }
+
+  /// - Parameter bytes: a multiple of 8.
+  /// - Returns: what was written.
+  func takeSelection(_ bytes: Int) -> UnsafeRawBufferPointer {
+    precondition(unsafe bytes <= selectionRoom().count, "past the end of the selection")
+    let start = unsafe selection + state.pointee.selectionUsed
+    unsafe state.pointee.selectionUsed += bytes
+    return unsafe UnsafeRawBufferPointer(start: start, count: bytes)
   }
 
   /// Adds a frame: the prefix that was written into `prefixRoom`, then `body`, which lies in ring

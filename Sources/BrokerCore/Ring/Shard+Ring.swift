@@ -30,6 +30,7 @@ extension Shard {
     unsafe place.copyMemory(from: batch.baseAddress!, byteCount: batch.count)
     unsafe Batch.stamp(
       place, sequence: sequence, time: realtimeNs, bytesBefore: topics[id].totalBytes, topic: id)
+    if topics[id].shared.settings.isKeyed { unsafe noteKeys(id, UnsafeRawPointer(place)) }
     page.used = used + batch.count
     page.endSequence = sequence + UInt64(count)
     page.lastTime = realtimeNs

@@ -13,6 +13,31 @@ struct SharedRequest: BitwiseCopyable {
     case closeWriter
     /// To a topic's owner: where does a subscription start? Answer: `position`, pinned by `pin`.
     case attach
+    /// To a keyed topic's owner: the next records of a pass. Answer: `pull.answer`, and what is in
+    /// `pull.buffer`.
+    case pull
+  }
+
+  /// A request for records of a topic's key index.
+  struct Pull: BitwiseCopyable {
+    var pass: UInt32 = noSlot
+    var generation: UInt32 = 0
+    /// The pass has begun; else `place` is the answer's to say.
+    var isOpen = false
+    var isWhole = false
+    /// What is pending has a sequence above this,
+    var after: UInt64 = 0
+    /// and up to this.
+    var through: UInt64 = 0
+    var place = KeyIndex.Pass.none
+    var eventsMax: UInt64 = 0
+    /// Charged bytes after which no record is begun.
+    var bytesMax: UInt64 = 0
+    var ageMsMax: UInt32 = 0
+    var random: UInt64 = 0
+    /// The asker's; the owner appends.
+    var buffer = Buffer()
+    var answer = PullAnswer()
   }
 
   var kind: Kind
@@ -36,6 +61,8 @@ struct SharedRequest: BitwiseCopyable {
   var startValue: UInt64 = 0
   var nameCount: UInt32 = 0
   var name = InlineArray<256, UInt8>(repeating: 0)
+
+  var pull = Pull()
 
   // The answer.
   var error: UInt16 = 0

@@ -16,7 +16,7 @@ extension Shard {
     guard let policy = subscribe.policy, let start = subscribe.start, header.ref != 0,
       subscribe.weight <= WireLimits.weightMax
     else { return refuse(slot, header, .invalidOption) }
-    guard policy != .latest && policy != .sample && start != .state else {
+    guard connections[slot].version >= Shard.versionMin(policy, start) else {
       return refuse(slot, header, .notSupported)
     }
     guard drain == nil else { return refuse(slot, header, .shuttingDown) }

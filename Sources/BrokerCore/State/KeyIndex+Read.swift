@@ -22,6 +22,9 @@ extension KeyIndex {
     fileprivate var chunk: UInt32 = noSlot
     fileprivate var version: UInt32 = 0
 
+    /// Over nothing.
+    static let none = Pass(after: 0, through: 0, start: 1)
+
     fileprivate init(after: UInt64, through: UInt64, start: UInt64) {
       self.after = after
       self.through = through

@@ -20,19 +20,23 @@ extension Shard {
       place(
         subscription, id, at: locate(id, start: start, value: value),
         wanted: start == .sequence ? value : nil, first: first, cursor: nil)
+      if start == .state, shared.settings.isKeyed { beginWithState(subscription, id) }
       // At once: an append later in this turn may give pages up, and must see where this one is.
       updateHold(id)
       return
     }
     // On a block topic the owner keeps the place until this shard's gate is in force.
-    if topics[id].isInterested, start == .latest, !shared.settings.isBlock {
+    let wantsState = start == .state && shared.settings.isKeyed
+    if topics[id].isInterested, start == .latest || start == .state, !shared.settings.isBlock {
       moveTail(id, to: shared.tail())
+      if wantsState { beginWithState(subscription, id) }
       return
     }
     guard
       let cursor = startCursor(
         subscription, id, at: TopicShared.Tail(), attaching: true)
     else { return }
+    cursors[cursor].wantsState = wantsState
     var request = SharedRequest(kind: .attach, asker: UInt32(index))
     request.connection = subscriptions[subscription].connection
     request.subscription = subscription
@@ -63,7 +67,8 @@ extension Shard {
       counters.matched(
         subscription, events: pending + missed, bytes: tail.bytes - position.bytes)
     }
-    guard pending + missed > 0 else {
+    let wantsState = existing.map { cursors[$0].wantsState } ?? false
+    guard pending + missed > 0 || wantsState else {
       if let existing { endCursor(existing) }
       return
     }
@@ -92,6 +97,13 @@ extension Shard {
     }
     listForHold(id)
     makeReady(cursor)
+    if wantsState { beginPass(cursor, isState: true) }
+  }
+
+  /// A subscription that stands at the tail of a topic is sent its state first.
+  private func beginWithState(_ subscription: UInt32, _ id: UInt32) {
+    guard let cursor = startCursor(subscription, id, at: topics[id].tail) else { return }
+    if !beginPass(cursor, isState: true) { endCursor(cursor) }
   }
 
   /// The owner: says where a subscription of another shard starts, and keeps it there.
@@ -117,6 +129,12 @@ extension Shard {
   func attached(_ request: SharedRequest) {
     let id = request.topic
     let shared = topics[id].shared
+    if request.pull.pass != noSlot {
+      returned(request)
+      broker.unpinBits[shared.owner].add(Int(request.pin))
+      wake(shared.owner)
+      return
+    }
     let subscription = request.subscription
     let isThere =
       subscriptions.isUsed(subscription)

@@ -44,6 +44,9 @@ extension Shard {
     while requests.used < requests.capacity, let publisher = waitingCloses.popLast() {
       closeWriter(publisher)
     }
+    while requests.used < requests.capacity, let pass = waitingPasses.removeLast() {
+      askAgain(pass)
+    }
   }
 
   /// Takes messages from all other shards.
@@ -91,6 +94,7 @@ extension Shard {
     case .openWriter: performOpenWriter(&request)
     case .closeWriter: performCloseWriter(&request)
     case .attach: performAttach(&request)
+    case .pull: performPull(&request)
     }
   }
 
@@ -108,6 +112,7 @@ extension Shard {
     case .openWriter: writerOpened(request)
     case .closeWriter: writerClosed(request)
     case .attach: attached(request)
+    case .pull: pulled(request)
     }
   }
 

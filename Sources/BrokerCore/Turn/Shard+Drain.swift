@@ -55,7 +55,8 @@ extension Shard {
     for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
       switch connections[slot].phase {
       case .open:
-        guard isOver || (drain.step == .settled && !hasOutput(slot)) else { continue }
+        guard isOver || (drain.step == .settled && !hasOutput(slot)
+          && connections[slot].askingCount == 0) else { continue }
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)
       case .handshake:
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)

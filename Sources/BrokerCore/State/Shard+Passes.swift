@@ -1,0 +1,430 @@
+import Counters
+import WireFormat
+
+// Subscriptions that are sent the newest record of each key: from falling behind, or beginning with
+// a state, to the account of what was left out. See `PassEntry`.
+
+extension Shard {
+  /// With policy latest: age of the next event beyond which a subscription has fallen behind. Many
+  /// turns of a busy broker, and less than anybody sees.
+  private static let behindNs: UInt64 = 5_000_000
+  /// Records asked for at once.
+  private static let pullEventsMax: UInt64 = 512
+  /// Bytes asked for at once: a frame of the usual size.
+  private static let pullBytes = WireLimits.deliverTargetBytes
+
+  /// Whether a subscription conflates a topic.
+  func conflates(_ subscription: UInt32, _ id: UInt32) -> Bool {
+    subscriptions[subscription].policy == Policy.latest.rawValue
+      && topics[id].shared.settings.isKeyed
+  }
+
+  /// Whether a cursor is to be sent the newest records, and not what lies in the ring.
+  func isFallenBehind(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
+    guard conflates(subscription, cursors[cursor].topic), !cursors[cursor].hasGap,
+      let batch = nextBatch(cursor)
+    else { return false }
+    return realtimeNs > batch.time + Shard.behindNs || isExpired(batch)
+      || isTooOld(subscription, batch)
+  }
+
+  /// What a cursor's pass has booked of what lies before it.
+  func booked(_ cursor: UInt32) -> (events: UInt64, bytes: UInt64) {
+    let pass = cursors[cursor].pass
+    guard pass != noSlot else { return (0, 0) }
+    return (passes[pass].bookedEvents, passes[pass].bookedBytes)
+  }
+
+  /// The cursor holds no page: what it is sent comes from the index.
+  func isOutOfRing(_ cursor: UInt32) -> Bool {
+    let pass = cursors[cursor].pass
+    return pass != noSlot && !passes[pass].isState
+  }
+
+  // MARK: Beginning
+
+  /// A cursor leaves the ring for the index.
+  /// - Returns: false where there is no room for that.
+  @discardableResult
+  func beginPass(_ cursor: UInt32, isState: Bool) -> Bool {
+    let id = cursors[cursor].topic
+    if cursors[cursor].pass != noSlot {
+      // It began with a state, and the ring ran over it meanwhile: the state anew, up to now.
+      let pass = cursors[cursor].pass
+      guard passes[pass].isState else { return true }
+      restart(pass, isState: false, isWhole: true)
+      leaveRing(cursor)
+      return true
+    }
+    generationCount &+= 1
+    let entry = PassEntry(
+      cursor: cursor, generation: generationCount, isState: isState, isWhole: isState,
+      through: isState ? placeOf(cursor) : topics[id].tail)
+    guard let pass = passes.insert(entry) else { return false }
+    cursors[cursor].pass = pass
+    if !isState { leaveRing(cursor) }
+    makeReady(cursor)
+    return true
+  }
+
+  private func placeOf(_ cursor: UInt32) -> TopicShared.Tail {
+    TopicShared.Tail(
+      page: cursors[cursor].page, offset: Int(cursors[cursor].offset),
+      sequence: cursors[cursor].sequence, bytes: cursors[cursor].bytes)
+  }
+
+  private func leaveRing(_ cursor: UInt32) {
+    cursors[cursor].page = 0
+    cursors[cursor].offset = 0
+    listForHold(cursors[cursor].topic)
+  }
+
+  /// Begins a pass anew, up to the tail of now. What is under way for it is dropped when it comes.
+  private func restart(_ pass: UInt32, isState: Bool, isWhole: Bool) {
+    giveBack(pass)
+    let cursor = passes[pass].cursor
+    generationCount &+= 1
+    passes[pass] = PassEntry(
+      cursor: cursor, generation: generationCount, isState: isState, isWhole: isWhole,
+      through: topics[cursors[cursor].topic].tail)
+    makeReady(cursor)
+  }
+
+  /// The pass is over, or its cursor ends.
+  func endPass(_ pass: UInt32) {
+    giveBack(pass)
+    cursors[passes[pass].cursor].pass = noSlot
+    passes.remove(pass)
+  }
+
+  /// Gives back what a pass holds: its buffer, and credit for records that it has asked for.
+  private func giveBack(_ pass: UInt32) {
+    outputPool.give(&passes[pass].buffer)
+    let subscription = cursors[passes[pass].cursor].subscription
+    subscriptions[subscription].sentEvents -= passes[pass].reservedEvents
+    subscriptions[subscription].sentBytes -= passes[pass].reservedBytes
+    passes[pass].reservedEvents = 0
+    passes[pass].reservedBytes = 0
+    if passes[pass].step == .waiting { waitingPasses.removeValue(pass) }
+    if passes[pass].step == .asking {
+      connections[subscriptions[subscription].connection].askingCount -= 1
+    }
+    passes[pass].step = .idle
+  }
+
+  // MARK: Asking
+
+  /// The turn of a cursor with a pass.
+  func addPass(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
+    let pass = cursors[cursor].pass
+    switch passes[pass].step {
+    case .filled: return addFilled(slot, subscription, cursor, pass)
+    case .idle: return ask(slot, subscription, cursor, pass)
+    case .asking, .waiting: preconditionFailure("a cursor that waits for an answer has no turn")
+    }
+  }
+
+  /// Whether a cursor's pass has something that is to be sent, for which credit was taken off.
+  func isFilled(_ cursor: UInt32) -> Bool {
+    let pass = cursors[cursor].pass
+    return pass != noSlot && passes[pass].step == .filled
+  }
+
+  /// There is room among the requests again.
+  func askAgain(_ pass: UInt32) {
+    guard passes.isUsed(pass), passes[pass].step == .waiting else { return }
+    passes[pass].step = .idle
+    makeReady(passes[pass].cursor)
+  }
+
+  private func ask(
+    _ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32, _ pass: UInt32
+  ) -> Addition {
+    let id = cursors[cursor].topic
+    let entry = subscriptions[subscription]
+    let events = min(entry.creditEvents - entry.sentEvents, Shard.pullEventsMax)
+    let bytes = min(entry.creditBytes - entry.sentBytes, UInt64(Shard.pullBytes))
+    let room = max(Shard.pullBytes + Shard.pullReserve, passes[pass].bytesMin)
+    guard requests.used < requests.capacity else {
+      passes[pass].step = .waiting
+      waitingPasses.append(pass)
+      makeUnready(cursor)
+      return .asked
+    }
+    guard let buffer = takeOutput(room, for: slot) else { return .full }
+    // The newer what it brings, the fewer passes it takes.
+    if !passes[pass].isOpen, !passes[pass].isState { passes[pass].through = topics[id].tail }
+    var request = SharedRequest(kind: .pull, asker: UInt32(index))
+    request.topic = id
+    request.pull = SharedRequest.Pull(
+      pass: pass, generation: passes[pass].generation, isOpen: passes[pass].isOpen,
+      isWhole: passes[pass].isWhole,
+      after: passes[pass].isState ? passes[pass].through.sequence - 1 : cursors[cursor].sequence - 1,
+      through: passes[pass].through.sequence - 1, place: passes[pass].place,
+      eventsMax: events, bytesMax: bytes, ageMsMax: conflates(subscription, id) ? entry.lagMsMax : 0,
+      random: nextRandom(), buffer: buffer)
+    passes[pass].reservedEvents = events
+    passes[pass].reservedBytes = bytes
+    subscriptions[subscription].sentEvents += events
+    subscriptions[subscription].sentBytes += bytes
+    waitForAnswer(slot, cursor, pass)
+    guard let number = requests.insert(request) else {
+      preconditionFailure("room for requests was checked")
+    }
+    send(request: number, to: topics[id].shared.owner)
+    return .asked
+  }
+
+  private func waitForAnswer(_ slot: UInt32, _ cursor: UInt32, _ pass: UInt32) {
+    passes[pass].step = .asking
+    connections[slot].askingCount += 1
+    makeUnready(cursor)
+  }
+
+  /// The next of a sequence of numbers that differs with each run: who hears of which key first is
+  /// nobody's choice. (SplitMix64, Steele, Lea and Flood 2014.)
+  private func nextRandom() -> UInt64 {
+    randomState &+= 0x9E37_79B9_7F4A_7C15
+    var z = randomState
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// The owner has answered.
+  func pulled(_ request: SharedRequest) {
+    var pull = request.pull
+    let pass = pull.pass
+    guard passes.isUsed(pass), passes[pass].generation == pull.generation else {
+      outputPool.give(&pull.buffer)
+      return
+    }
+    let cursor = passes[pass].cursor
+    let subscription = cursors[cursor].subscription
+    let answer = pull.answer
+    giveBack(pass)
+    guard !answer.isMissing else {
+      outputPool.give(&pull.buffer)
+      return dropPass(cursor, pass)
+    }
+    passes[pass].isOpen = true
+    passes[pass].isWhole = answer.isWhole
+    passes[pass].bytesMin = answer.bytesMin
+    passes[pass].answer = answer
+    let isToBeReset = answer.isWhole && !passes[pass].isResetTold
+    if answer.events == 0, answer.expiredEvents == 0, !answer.isLast, !isToBeReset {
+      passes[pass].place = answer.place
+      outputPool.give(&pull.buffer)
+    } else {
+      passes[pass].buffer = pull.buffer
+      passes[pass].step = .filled
+      passes[pass].reservedEvents = answer.events
+      passes[pass].reservedBytes = answer.bytes
+      subscriptions[subscription].sentEvents += answer.events
+      subscriptions[subscription].sentBytes += answer.bytes
+    }
+    makeReady(cursor)
+    serve(subscription)
+  }
+
+  /// There is no index to ask: what has been missed is lost.
+  private func dropPass(_ cursor: UInt32, _ pass: UInt32) {
+    let isState = passes[pass].isState
+    let through = passes[pass].through
+    if isState {
+      endPass(pass)
+      goOn(cursor)
+    } else {
+      passes[pass].isWhole = false
+      skip(cursor, to: through, cause: .ringOverrun)
+      finish(cursor, pass)
+    }
+  }
+
+  // MARK: Sending
+
+  private func addFilled(
+    _ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32, _ pass: UInt32
+  ) -> Addition {
+    let before = cursors[cursor]
+    let answer = passes[pass].answer
+    let records = passes[pass].buffer.count
+    var prefixBytes = 0
+    if answer.isWhole, !passes[pass].isResetTold {
+      var writer = unsafe FrameWriter(plan.prefixRoom())
+      let fits = StateReset(topic: before.topic).encode(
+        into: &writer, ref: subscriptions[subscription].ref, correlation: 0)
+      precondition(fits, "a STATE_RESET fits its room")
+      prefixBytes = writer.count
+    }
+    if records > 0 {
+      prefixBytes = writeSelectedPrefix(
+        subscription, topic: before.topic, bodyBytes: records, at: prefixBytes)
+    }
+    var left: (events: UInt64, bytes: UInt64) = (0, 0)
+    if answer.isLast {
+      if !passes[pass].isState { left = conflated(cursor, pass) }
+      let passed = Passed(
+        topic: before.topic, kind: .conflated, first: answer.isWhole ? 0 : before.sequence,
+        last: passes[pass].through.sequence - 1, events: left.events, bytes: left.bytes,
+        expiredEvents: passes[pass].expiredEvents + answer.expiredEvents,
+        expiredBytes: passes[pass].expiredBytes + answer.expiredBytes)
+      let bytes = unsafe writePassed(
+        passed, ref: subscriptions[subscription].ref, into: passes[pass].buffer.room)
+      passes[pass].buffer.advance(bytes)
+    }
+    // It has its next turn when the socket has taken this.
+    makeUnready(cursor)
+    unsafe plan.add(
+      TransmitPlan.Frame(
+        subscription: subscription, cursor: cursor, bytes: prefixBytes + passes[pass].buffer.count,
+        events: answer.events, batches: UInt32(answer.events), isGap: false, time: answer.time,
+        charge: answer.bytes, before: before, leftEvents: left.events, leftBytes: left.bytes,
+        isPass: true),
+      prefixBytes: prefixBytes, body: passes[pass].buffer.bytes)
+    return .added
+  }
+
+  /// What a pass will have left out when its last answer has been sent.
+  private func conflated(_ cursor: UInt32, _ pass: UInt32) -> (events: UInt64, bytes: UInt64) {
+    let entry = passes[pass]
+    let answer = entry.answer
+    let events = entry.through.sequence - cursors[cursor].sequence
+    let bytes = entry.through.bytes - min(entry.through.bytes, cursors[cursor].bytes)
+    let booked = (
+      events: entry.bookedEvents + answer.pendingEvents + answer.expiredEvents,
+      bytes: entry.bookedBytes + answer.pendingBytes + answer.expiredBytes
+    )
+    precondition(events >= booked.events, "more delivered than was pending")
+    return (events - booked.events, bytes - min(bytes, booked.bytes))
+  }
+
+  /// The socket has taken a pass's frame.
+  func passTaken(_ slot: UInt32, _ frame: TransmitPlan.Frame, realtimeNs: UInt64) {
+    let cursor = frame.cursor
+    let pass = cursors[cursor].pass
+    let answer = passes[pass].answer
+    let repeats = answer.events - answer.pendingEvents
+    if repeats > 0 {
+      counters.matched(
+        frame.subscription, events: repeats, bytes: answer.bytes - answer.pendingBytes)
+    }
+    counters.delivered(slot, frame, nowNs: realtimeNs)
+    if answer.expiredEvents > 0 {
+      counters.lost(
+        frame.subscription, cause: .expired, events: answer.expiredEvents,
+        bytes: answer.expiredBytes)
+    }
+    if frame.leftEvents > 0 || frame.leftBytes > 0 {
+      counters.leftOut(
+        frame.subscription, conflated: Ledger.Amount(events: frame.leftEvents, bytes: frame.leftBytes),
+        sampled: Ledger.Amount())
+    }
+    // Sent: it is not given back.
+    passes[pass].reservedEvents = 0
+    passes[pass].reservedBytes = 0
+    passes[pass].bookedEvents += answer.pendingEvents + answer.expiredEvents
+    passes[pass].bookedBytes += answer.pendingBytes + answer.expiredBytes
+    passes[pass].expiredEvents += answer.expiredEvents
+    passes[pass].expiredBytes += answer.expiredBytes
+    passes[pass].isResetTold = passes[pass].isResetTold || answer.isWhole
+    passes[pass].place = answer.place
+    giveBack(pass)
+    if answer.isLast {
+      if passes[pass].isState {
+        endPass(pass)
+        goOn(cursor)
+      } else {
+        let through = passes[pass].through
+        cursors[cursor].sequence = through.sequence
+        cursors[cursor].bytes = through.bytes
+        finish(cursor, pass)
+      }
+    } else {
+      makeReady(cursor)
+      serve(frame.subscription)
+    }
+  }
+
+  /// A pass's frame was not taken: its records are asked for again when the socket takes some, and
+  /// may be newer by then.
+  func takePassBack(_ frame: TransmitPlan.Frame) {
+    giveBack(cursors[frame.cursor].pass)
+    makeReady(frame.cursor)
+    serve(frame.subscription)
+  }
+
+  // MARK: Ending
+
+  /// A cursor stands at the end of its pass.
+  private func finish(_ cursor: UInt32, _ pass: UInt32) {
+    let id = cursors[cursor].topic
+    let subscription = cursors[cursor].subscription
+    if cursors[cursor].sequence == topics[id].tail.sequence, !cursors[cursor].hasGap {
+      return endCursor(cursor)
+    }
+    if conflates(subscription, id) {
+      return restart(pass, isState: false, isWhole: false)
+    }
+    // The policy has changed: it goes on in the ring.
+    passes[pass].bookedEvents = 0
+    passes[pass].bookedBytes = 0
+    returnToRing(cursor, pass)
+  }
+
+  /// A cursor goes on with what lies in the ring.
+  private func goOn(_ cursor: UInt32) {
+    if cursors[cursor].sequence == topics[cursors[cursor].topic].tail.sequence,
+      !cursors[cursor].hasGap
+    {
+      endCursor(cursor)
+    } else {
+      makeReady(cursor)
+      serve(cursors[cursor].subscription)
+    }
+  }
+
+  /// Asks for the cursor's place in the ring.
+  private func returnToRing(_ cursor: UInt32, _ pass: UInt32) {
+    let id = cursors[cursor].topic
+    let slot = subscriptions[cursors[cursor].subscription].connection
+    let owner = topics[id].shared.owner
+    if owner == index {
+      moveTail(id, to: ownTail(id))
+      let place = locate(id, start: .sequence, value: cursors[cursor].sequence)
+      return returned(cursor, pass, to: place)
+    }
+    guard requests.used < requests.capacity else {
+      // As if it had stood in the ring and had been overrun.
+      return returned(cursor, pass, to: topics[id].tail)
+    }
+    var request = SharedRequest(kind: .attach, asker: UInt32(index))
+    request.topic = id
+    request.start = Start.sequence.rawValue
+    request.startValue = cursors[cursor].sequence
+    request.pull.pass = pass
+    request.pull.generation = passes[pass].generation
+    waitForAnswer(slot, cursor, pass)
+    guard let number = requests.insert(request) else {
+      preconditionFailure("room for requests was checked")
+    }
+    send(request: number, to: owner)
+  }
+
+  /// The owner has said where in the ring the cursor of a pass is.
+  func returned(_ request: SharedRequest) {
+    let pass = request.pull.pass
+    if passes.isUsed(pass), passes[pass].generation == request.pull.generation {
+      moveTail(request.topic, to: topics[request.topic].shared.tail())
+      giveBack(pass)
+      returned(passes[pass].cursor, pass, to: request.position)
+    }
+    updateHold(request.topic)
+  }
+
+  private func returned(_ cursor: UInt32, _ pass: UInt32, to place: TopicShared.Tail) {
+    endPass(pass)
+    skip(cursor, to: place, cause: .ringOverrun)
+    goOn(cursor)
+  }
+}

@@ -1,0 +1,280 @@
+import Counters
+import Testing
+import WireFormat
+import WireSupport
+
+@testable import BrokerCore
+
+/// A publisher of a keyed topic, and a subscriber to it.
+private struct Selection {
+  /// What a subscriber was sent, in order.
+  enum Sent: Equatable {
+    case event(UInt64, String, String)
+    case gap(UInt64, UInt64)
+    case passed(LeftOut?, UInt64, UInt64, UInt64)
+    case reset
+  }
+
+  let core: CoreHarness
+
+  init(shards: Int, _ limits: BrokerLimits = CoreHarness.smallLimits) {
+    core = CoreHarness(limits, shards: shards)
+    core.hello(1)
+    core.openTopic(1, "map", options: .keyed)
+    core.hello(2)
+    _ = core.takeTypes(on: 2)
+  }
+
+  private static func batch(_ first: UInt64, _ events: [(String, String?)]) -> [UInt8] {
+    var writer = BatchWriter()
+    for (key, value) in events {
+      let fits = unsafe Array((value ?? "").utf8).withUnsafeBytes { payload in
+        unsafe Array(key.utf8).withUnsafeBytes { key in
+          unsafe writer.append(payload: payload, key: key, tombstone: value == nil)
+        }
+      }
+      precondition(fits)
+    }
+    return unsafe [UInt8](writer.finish(publisherSequence: first))
+  }
+
+  func publish(_ first: UInt64, _ events: (String, String?)...) {
+    core.publish(1, Self.batch(first, events))
+  }
+
+  func subscribe(
+    _ policy: SetPolicy, start: Start = .latest, events: UInt64 = 0, bytes: UInt64 = .max
+  ) {
+    core.subscribe(2, "map", ref: 5, policy: .lossless, start: start, events: 0, bytes: 0)
+    core.send(on: 2) { policy.encode(into: &$0, ref: 5, correlation: 9) }
+    if events > 0 { grant(events, bytes) }
+  }
+
+  func grant(_ events: UInt64 = .max, _ bytes: UInt64 = .max) {
+    core.send(on: 2) {
+      Credit(eventsTotal: events, bytesTotal: bytes).encode(into: &$0, ref: 5, correlation: 0)
+    }
+  }
+
+  /// What has come for the subscription since the last time.
+  func taken() throws -> [Sent] {
+    var sent: [Sent] = []
+    while let bytes = core.takeBytes(on: 2) {
+      try unsafe bytes.withUnsafeBytes { all in
+        guard let frame = try unsafe nextFrame(in: all, at: 0, lengthMax: 1 << 24) else { return }
+        var reader = unsafe FrameReader(frame, in: all)
+        switch frame.header.type {
+        case .deliver:
+          let deliver = try Deliver(reader: &reader)
+          sent += try Self.events(bytes, deliver.batches, skip: Int(deliver.skip))
+        case .deliverSelected:
+          sent += try Self.events(bytes, DeliverSelected(reader: &reader).batches, skip: 0)
+        case .gap:
+          let gap = try Gap(reader: &reader)
+          sent.append(.gap(gap.first, gap.last))
+        case .passed:
+          let passed = try Passed(reader: &reader)
+          sent.append(.passed(passed.kind, passed.first, passed.last, passed.events))
+        case .stateReset: sent.append(.reset)
+        default: break
+        }
+      }
+    }
+    return sent
+  }
+
+  private static func events(_ frame: [UInt8], _ range: Range<Int>, skip: Int) throws -> [Sent] {
+    var sent: [Sent] = []
+    try unsafe frame.withUnsafeBytes { all in
+      var at = range.lowerBound
+      while at < range.upperBound {
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: all[at..<range.upperBound])
+        let valid = try unsafe validateBatch(rest, limits: BatchLimits())
+        let records = unsafe UnsafeRawBufferPointer(
+          rebasing: rest[BatchHeader.size..<valid.length])
+        var cursor = unsafe RecordCursor(records, count: valid.count)
+        var sequence = unsafe Batch.sequence(rest.baseAddress!)
+        while let event = try cursor.next() {
+          sent.append(
+            .event(
+              sequence, unsafe String(decoding: records[event.key], as: UTF8.self),
+              unsafe String(decoding: records[event.payload], as: UTF8.self)))
+          sequence += 1
+        }
+        at += valid.paddedLength
+      }
+    }
+    return Array(sent.dropFirst(skip))
+  }
+
+  var ledger: Ledger {
+    core.region.subscriptions(shard: core.connections[2]!.shard)[0].ledger
+  }
+
+  static func isEvent(_ sent: Sent) -> Bool {
+    if case .event = sent { true } else { false }
+  }
+}
+
+/// Policies that leave events out: what is sent, what is told, and the account of it.
+@Suite struct SelectionTests {
+  // MARK: Sample
+
+  @Test(arguments: [1, 2])
+  func sampleDeliversMultiplesAndTellsTheRest(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .sample, sampleEvery: 3), events: .max)
+    test.publish(1, ("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"))
+    test.publish(5, ("e", "5"), ("f", "6"))
+    #expect(
+      try test.taken() == [
+        .event(3, "c", "3"), .passed(.sampledOut, 1, 4, 3),
+        .event(6, "f", "6"), .passed(.sampledOut, 5, 6, 1),
+      ])
+    let ledger = test.ledger
+    #expect(ledger.delivered.events == 2 && ledger.sampled.events == 4 && ledger.lag.events == 0)
+    #expect(ledger.matched == ledger.sum)
+  }
+
+  @Test func sampleStopsWhereItsCreditEnds() throws {
+    let test = Selection(shards: 1)
+    test.subscribe(SetPolicy(policy: .sample, sampleEvery: 2), events: 2)
+    test.publish(1, ("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"), ("e", "5"), ("f", "6"))
+    #expect(
+      try test.taken() == [
+        .event(2, "b", "2"), .event(4, "d", "4"), .passed(.sampledOut, 1, 5, 3),
+      ])
+    test.grant(3)
+    #expect(try test.taken() == [.event(6, "f", "6"), .passed(.sampledOut, 6, 6, 0)])
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  // MARK: Latest
+
+  @Test(arguments: [1, 2])
+  func latestThatKeepsUpGetsEverything(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest), events: .max)
+    test.publish(1, ("a", "1"), ("a", "2"))
+    test.publish(3, ("a", "3"))
+    #expect(
+      try test.taken() == [.event(1, "a", "1"), .event(2, "a", "2"), .event(3, "a", "3")])
+  }
+
+  @Test(arguments: [1, 2])
+  func latestThatHasFallenBehindGetsTheNewestOfEachKey(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    test.publish(1, ("a", "1"), ("b", "1"), ("c", "1"))
+    test.publish(4, ("a", "2"), ("b", nil), ("a", "3"))
+    test.core.advance(milliseconds: 100)
+    test.grant()
+    let sent = try test.taken()
+    #expect(sent.last == .passed(.conflated, 1, 6, 3))
+    #expect(
+      sent.filter(Selection.isEvent).sorted { "\($0)" < "\($1)" } == [
+        .event(3, "c", "1"), .event(5, "b", ""), .event(6, "a", "3"),
+      ])
+    let ledger = test.ledger
+    #expect(ledger.delivered.events == 3 && ledger.conflated.events == 3)
+    #expect(ledger.lag.events == 0 && ledger.lag.bytes == 0 && ledger.matched == ledger.sum)
+    // Caught up: the ring again.
+    test.publish(7, ("a", "4"))
+    #expect(try test.taken() == [.event(7, "a", "4")])
+  }
+
+  @Test(arguments: [1, 2])
+  func latestGoesOnWhereItsCreditEnded(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    for i in 0..<10 { test.publish(UInt64(i + 1), ("k\(i % 5)", "\(i)")) }
+    test.core.advance(milliseconds: 100)
+    test.grant(2)
+    #expect(try test.taken().filter(Selection.isEvent).count == 2)
+    #expect(test.ledger.lag.events == 8 && test.ledger.matched == test.ledger.sum)
+    test.grant(4)
+    // An update of a key in the middle of the pass comes with the next one.
+    test.publish(11, ("k0", "new"))
+    test.grant(20)
+    let sent = try test.taken()
+    #expect(sent.contains(.event(11, "k0", "new")))
+    #expect(test.ledger.lag.events == 0 && test.ledger.matched == test.ledger.sum)
+  }
+
+  @Test(arguments: [1, 2])
+  func latestOutlivesARingThatRanOver(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    test.subscribe(SetPolicy(policy: .latest))
+    let payload = String(repeating: "x", count: 400)
+    for i in 0..<500 { test.publish(UInt64(i + 1), ("k\(i % 7)", payload)) }
+    test.core.advance(milliseconds: 100)
+    test.grant()
+    let sent = try test.taken()
+    #expect(sent.filter(Selection.isEvent).count == 7)
+    #expect(sent.last == .passed(.conflated, 1, 500, 493))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.dropped.events == 0)
+  }
+
+  @Test(arguments: [1, 2])
+  func latestDoesNotDeliverWhatIsTooOld(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest, lagMsMax: 1000))
+    test.publish(1, ("a", "1"))
+    test.core.advance(milliseconds: 2000)
+    test.publish(2, ("b", "1"))
+    test.core.advance(milliseconds: 100)
+    test.grant()
+    #expect(try test.taken() == [.event(2, "b", "1"), .passed(.conflated, 1, 2, 0)])
+    #expect(test.ledger.expired.events == 1 && test.ledger.matched == test.ledger.sum)
+  }
+
+  // MARK: State
+
+  @Test(arguments: [1, 2])
+  func aStateComesFirstAndThenTheNextEvent(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.publish(1, ("a", "1"), ("b", "1"), ("a", "2"))
+    test.subscribe(SetPolicy(policy: .lossless), start: .state)
+    test.publish(4, ("b", "2"), ("c", "1"))
+    test.grant()
+    #expect(
+      try test.taken() == [
+        .reset, .event(3, "a", "2"), .passed(.conflated, 0, 3, 0), .event(4, "b", "2"),
+        .event(5, "c", "1"),
+      ])
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  @Test(arguments: [1, 2])
+  func anEmptyStateIsTold(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest), start: .state)
+    test.grant()
+    #expect(try test.taken() == [.reset, .passed(.conflated, 0, 0, 0)])
+    test.publish(1, ("a", "1"))
+    #expect(try test.taken() == [.event(1, "a", "1")])
+  }
+
+  @Test(arguments: [1, 2])
+  func aPolicyThatChangesInAPassGoesOnInTheRing(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    test.publish(1, ("a", "1"), ("b", "1"), ("c", "1"))
+    test.core.advance(milliseconds: 100)
+    test.grant(1)
+    let first = try test.taken()
+    #expect(first.filter(Selection.isEvent).count == 1)
+    test.core.send(on: 2) {
+      SetPolicy(policy: .lossless).encode(into: &$0, ref: 5, correlation: 10)
+    }
+    test.publish(4, ("a", "2"), ("a", "3"))
+    test.grant()
+    let sent = try test.taken()
+    #expect(Array(sent.suffix(2)) == [.event(4, "a", "2"), .event(5, "a", "3")])
+    // Unless a was the first, it was overtaken.
+    #expect(sent.contains(.passed(.conflated, 1, 3, first == [.event(1, "a", "1")] ? 0 : 1)))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+}
