@@ -17,6 +17,11 @@ public struct Configuration: Sendable {
   public var limits = BrokerLimits()
   /// Where metrics are asked for by HTTP; nil for nowhere.
   public var metrics: SocketAddress?
+  /// File of the flight recorder; nil for none.
+  public var recordPath: String?
+  /// The load that is recorded, as a share of what is usual; 0 for any, also none. Low enough that
+  /// most of a collapse is there to be looked at, and idle hours do not push it out.
+  public var recordAbove = 0.1
   /// File of the counters; nil for the default in a private directory on tmpfs, "none" for memory
   /// that nobody else sees.
   public var countersPath: String?

@@ -110,6 +110,7 @@ final class CountersHome: Sendable {
     row.set(.topicsMax, UInt64(configuration.limits.topicsMax))
     row.setText(.version, brokerName)
     row.setText(.addresses, addresses.map { "\($0)" }.joined(separator: " "))
+    if let path = configuration.recordPath { row.setText(.recording, System.absolutePath(path)) }
     row.setState(.active)
     row.endUpdate()
   }

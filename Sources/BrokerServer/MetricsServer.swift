@@ -23,7 +23,7 @@ final class MetricsServer {
   }
 }
 
-private final class StopEvent: Sendable {
+final class StopEvent: Sendable {
   let event: EventFD
   init() throws(SystemError) { event = try EventFD() }
   func raise() {

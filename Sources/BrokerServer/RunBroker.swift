@@ -26,6 +26,9 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
   if let path = configuration.unixPath { try listen(on: .unix(path: path), listeners) }
   let metrics = ListenerList()
   if let address = configuration.metrics { try listen(on: address, metrics) }
+  let recorder = try configuration.recordPath.map { (path) throws(StartError) in
+    try RecordFile(path)
+  }
   let broker = Broker(
     limits: configuration.limits, shards: shards, instance: System.secureRandomNumber() >> 16,
     name: brokerName, secret: System.secureRandomNumber())
@@ -38,7 +41,8 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
     let signals = try SignalFD(
       [.terminate, .interrupt] + (Signal.hangup.isIgnored ? [] : [.hangup]))
     try start(
-      broker, configuration, counters, listeners: listeners, metrics: metrics, signals: signals)
+      broker, configuration, counters, listeners: listeners, metrics: metrics, recorder: recorder,
+      signals: signals)
   } catch {
     throw StartError(description: "cannot start: \(error)")
   }
@@ -63,7 +67,8 @@ private func listen(on address: SocketAddress, _ listeners: ListenerList) throws
 
 private func start(
   _ broker: Broker, _ configuration: Configuration, _ counters: CountersHome,
-  listeners: ListenerList, metrics: sending ListenerList, signals: consuming SignalFD
+  listeners: ListenerList, metrics: sending ListenerList, recorder: sending RecordFile?,
+  signals: consuming SignalFD
 ) throws(SystemError) {
   let shards = configuration.shardCount
   var handoffs: [Handoff] = []
@@ -104,8 +109,11 @@ private func start(
     configuration.onListening("metrics http://\(address)/metrics")
   }
   let metricsServer = metrics.addresses.isEmpty ? nil : try MetricsServer(metrics, counters)
+  var recording: Recorder?
+  if let recorder { recording = try Recorder(recorder, counters, above: configuration.recordAbove) }
   loop.run()
   metricsServer?.stop()
+  recording?.stop()
   for box in threads { box.join() }
 }
 

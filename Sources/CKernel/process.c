@@ -75,6 +75,7 @@ void ck_exit_now(int32_t code) { _exit(code); }
 int32_t ck_process_id(void) { return getpid(); }
 uint32_t ck_user_id(void) { return geteuid(); }
 const char *ck_environment(const char *name) { return getenv(name); }
+const char *ck_working_directory(char *buffer, size_t size) { return getcwd(buffer, size); }
 long ck_set_environment(const char *name, const char *value) {
   return CK_RESULT(value ? setenv(name, value, 1) : unsetenv(name));
 }

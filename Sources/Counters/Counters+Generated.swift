@@ -6,7 +6,7 @@ extension CountersLayout {
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0x7B5F19F090336780
+  public static let fingerprint: UInt64 = 0xF1906D9F0054308F
 }
 
 /// The tables there are.
@@ -63,7 +63,7 @@ public enum BlockedCause: UInt32, CaseIterable, Sendable {
 /// memoryUsedBytes.
 @safe public struct BrokerRow: CounterRow {
   public static var kind: CounterKind { .broker }
-  public static var rowBytes: Int { @_noLocks get { 448 } }
+  public static var rowBytes: Int { @_noLocks get { 704 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("shards", .small, at: 12, count: 1),
@@ -77,6 +77,7 @@ public enum BlockedCause: UInt32, CaseIterable, Sendable {
     .init("topicsCreated", .word, at: 72, count: 1),
     .init("version", .text, at: 80, count: 64),
     .init("addresses", .text, at: 144, count: 256),
+    .init("recording", .text, at: 400, count: 256),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -125,6 +126,8 @@ public enum BlockedCause: UInt32, CaseIterable, Sendable {
     public static var version: Self { @_noLocks get { Self(offset: 80, count: 64) } }
     /// Where it listens, separated by spaces.
     public static var addresses: Self { @_noLocks get { Self(offset: 144, count: 256) } }
+    /// Path of its flight recorder's file; empty where it records nothing.
+    public static var recording: Self { @_noLocks get { Self(offset: 400, count: 256) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.

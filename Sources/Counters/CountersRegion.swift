@@ -80,6 +80,11 @@ public struct CountersRegion: Sendable {
     return shard == 0 ? own + [TableReach(self, 0), TableReach(self, 1)] : own
   }
 
+  /// Rows of a shard's table of subscriptions, from the first, that were ever used.
+  func usedSubscriptions(shard: Int) -> Int {
+    TableReach(self, tableIndex(shard, 3)).usedBytes / SubscriptionRow.rowBytes
+  }
+
   /// Copies bytes as `CountersMemory.copy` does, but touches nothing that was never written: rows
   /// that no shard has used read as zero. In a sparse file on tmpfs reading a hole would take memory
   /// for it, and where there is none left, end the process.

@@ -134,6 +134,26 @@ public enum Files {
     }
   }
 
+  /// The same for an array.
+  public static func writeAll(
+    _ fd: Int32, _ bytes: [UInt8], at offset: Int64
+  ) throws(SystemError) {
+    let result = unsafe bytes.withUnsafeBytes { bytes -> Result<Void, SystemError> in
+      do throws(SystemError) {
+        return .success(try unsafe writeAll(fd, bytes, at: offset))
+      } catch {
+        return .failure(error)
+      }
+    }
+    try result.get()
+  }
+
+  /// Keeps others from locking the same file, until the descriptor is closed or the process ends.
+  /// False where somebody else has done so.
+  public static func lock(_ fd: Int32) throws(SystemError) -> Bool {
+    try performUnlessBlocking("flock") { ck_flock(fd) } != nil
+  }
+
   /// A whole file of at most `limitBytes`; throws `fileTooLarge` beyond.
   public static func contents(
     _ path: String, limitBytes: Int

@@ -16,6 +16,17 @@ public enum System {
     return unsafe String(cString: value)
   }
 
+  /// A path that means the same in every process; as it is where there is no working directory.
+  public static func absolutePath(_ path: String) -> String {
+    if path.hasPrefix("/") { return path }
+    // As long as any path that the kernel takes.
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let size = buffer.count
+    guard unsafe ck_working_directory(&buffer, size) != nil else { return path }
+    let directory = text(buffer)
+    return directory == "/" ? "/" + path : directory + "/" + path
+  }
+
   /// Processors that are switched on.
   public static var onlineCPUs: Int { max(1, ck_cpus_online()) }
 

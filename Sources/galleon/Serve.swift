@@ -40,6 +40,12 @@ enum Serve {
     try setLimits(&configuration.limits, parsed)
     if let text = parsed.text("metrics") { configuration.metrics = try address(text, "metrics") }
     configuration.countersPath = parsed.text("counters")
+    configuration.recordPath = parsed.text("record")
+    if configuration.recordPath == "" { throw UsageError("--record needs the path of a file") }
+    if let share = try parsed.share("record-above") {
+      guard parsed.has("record") else { throw UsageError("--record-above goes with --record") }
+      configuration.recordAbove = share
+    }
     if let ns = try parsed.durationNs("drain-timeout", in: Bound.drainNs) {
       configuration.drainTimeoutMs = Int(ns / 1_000_000)
     }

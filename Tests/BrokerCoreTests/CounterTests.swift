@@ -127,7 +127,7 @@ import WireSupport
   /// What stays 0 in a core alone: the process writes it, it is 0 for the first, or it is reserved.
   static let others: Set<String> = [
     "broker.memoryCeilingBytes", "broker.connectionsMax", "broker.topicsMax", "broker.version",
-    "broker.addresses", "shard.busyNs", "shard.turnMaxNs",
+    "broker.addresses", "broker.recording", "shard.busyNs", "shard.turnMaxNs",
     // No policy leaves anything out yet.
     "subscription.conflatedEvents", "subscription.conflatedBytes", "subscription.sampledEvents",
     "subscription.sampledBytes",

@@ -116,6 +116,17 @@ struct ArgumentTests {
   @Test(arguments: ["", "5", "s", "5s1m", "5s5s", "-5s", "1.5s", "5 s", "999999999d"])
   func noDurations(text: String) { #expect(Quantity.durationNs(text) == nil) }
 
+  @Test(arguments: [
+    ("0", 0), ("1", 1), ("0.5", 0.5), ("0.025", 0.025), ("50%", 0.5), ("12.5%", 0.125),
+    ("200", 200),
+  ])
+  func shares(text: String, expected: Double) throws {
+    #expect(abs(try #require(Quantity.share(text)) - expected) < 1e-9)
+  }
+
+  @Test(arguments: ["", "%", ".5", "5.", "-1", "1e3", "0.5.5", "0x1", "1 %", "1234567", "nan"])
+  func noShares(text: String) { #expect(Quantity.share(text) == nil) }
+
   @Test func helpNamesEveryFlagAndAnExample() {
     let text = HelpText.command(Self.spec, program: "galleon")
     for option in Self.spec.options { #expect(text.contains("--\(option.name)")) }

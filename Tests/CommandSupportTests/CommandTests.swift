@@ -121,6 +121,17 @@ struct CommandTests {
     #expect(try stats("--watch").intervalNs == 1_000_000_000)
     #expect(try stats("--interval", "0").intervalNs == 0)
     #expect(try stats("--rows", "all").rowsMax == nil)
+    #expect(try stats("--history").showsHistory && !stats().showsHistory)
+    #expect(try stats("--history", "a").recording == "a")
+    let wrong = [
+      ["a"], ["--history", "--watch"], ["--history", "--rows", "3"], ["--history", "--pid", "3", "a"],
+    ]
+    for arguments in wrong {
+      let mistake = sentence { () throws(UsageError) in
+        _ = try StatsCommand(ParsedArguments(arguments, of: StatsCommand.spec))
+      }
+      #expect(mistake != nil, "\(arguments)")
+    }
     #expect(
       sentence { () throws(UsageError) in _ = try stats("--watch", "--interval", "1ms") } != nil)
   }

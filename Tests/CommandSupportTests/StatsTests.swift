@@ -215,6 +215,40 @@ struct StatsTests {
     #expect(lines.contains { $0.hasSuffix(": 10 bytes too many") })
   }
 
+  @Test func whoIsSlowAndWhy() throws {
+    let broker = FakeBroker()
+    func lines(_ report: StatsReport, _ rowsMax: Int? = nil) -> [String] {
+      report.slowLines(rowsMax: rowsMax)
+    }
+    #expect(
+      lines(StatsReport(try broker.reading(at: 1)))
+        == ["Nobody is slow: every subscription has what there is."])
+    broker.populate()
+    let second = broker.region.subscriptions(shard: 1).activate(7)
+    second.set(.id, 13)
+    second.set(.connection, 9)
+    second.setText(.pattern, "x")
+    second.set(.lagEvents, 1000)
+    second.set(.lagBytes, 2048)
+    second.set(.blocked, BlockedCause.creditEvents.rawValue)
+    broker.region.publishers(shard: 1)[0].set(.creditBytes, 0)
+    let first = try broker.reading(at: 1)
+    second.add(.matchedEvents, 100)
+    second.add(.deliveredEvents, 300)
+    let report = StatsReport(try broker.reading(at: 2), since: first)
+    #expect(
+      lines(report) == [
+        "Subscription 13 to x (a connection that is gone) has 1 k events, 2 KiB, pending: its reader "
+          + "has not granted credit for more events; it is sent 300 events/s and will have caught up "
+          + "in 5 s.",
+        #"Subscription 12 to hunt.> (a\x1b[2Jb, session 99) has 1.23 k events, 0 B, pending: its "#
+          + "socket is full, so its reader or the network takes nothing more; it is sent nothing.",
+        #"The publisher of hunt.loot (a\x1b[2Jb, session 99) has no credit: it waits for room in "#
+          + "the topic.",
+      ])
+    #expect(lines(report, 1).count == 2 && lines(report, 1).last == "… and 2 more")
+  }
+
   @Test func readingsOfTwoBrokersMakeNoRates() throws {
     let first = try FakeBroker(instance: 1).reading(at: 1)
     let report = StatsReport(try FakeBroker(instance: 2).reading(at: 2), since: first)

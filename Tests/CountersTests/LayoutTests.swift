@@ -37,7 +37,7 @@ struct LayoutTests {
   }
 
   @Test func sizesAreAsDocumented() {
-    #expect(BrokerRow.rowBytes == 448)
+    #expect(BrokerRow.rowBytes == 704)
     #expect(ShardRow.rowBytes % 128 == 0)
     #expect(ConnectionRow.rowBytes == 184)
     #expect(PublisherRow.rowBytes == 72)

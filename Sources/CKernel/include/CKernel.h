@@ -279,6 +279,7 @@ __attribute__((noreturn)) void ck_exit_now(int32_t code);
 int32_t ck_process_id(void);
 uint32_t ck_user_id(void);
 const char *_Nullable ck_environment(const char *name);
+const char *_Nullable ck_working_directory(char *buffer, size_t size);
 long ck_set_environment(const char *name, const char *_Nullable value);
 long ck_cpus_online(void);
 long ck_cpus_usable(void);

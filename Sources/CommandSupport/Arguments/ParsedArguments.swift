@@ -132,6 +132,15 @@ public struct ParsedArguments: Sendable {
     return try within(name, value, range, HumanNumber.duration)
   }
 
+  /// A share of something usual, such as 0.5 or 50%.
+  public func share(_ name: String) throws(UsageError) -> Double? {
+    guard let text = text(name) else { return nil }
+    guard let value = Quantity.share(text) else {
+      throw UsageError("--\(name) is a share such as 0.5 or 50%, not \"\(text)\"")
+    }
+    return value
+  }
+
   private func within(
     _ name: String, _ value: UInt64, _ range: ClosedRange<UInt64>, _ show: (UInt64) -> String
   ) throws(UsageError) -> UInt64 {

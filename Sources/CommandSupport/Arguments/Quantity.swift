@@ -44,6 +44,24 @@ public enum Quantity {
     return text.isEmpty ? nil : total
   }
 
+  /// "0.5", "2", "50%": at most six digits on either side of the point.
+  public static func share(_ text: String) -> Double? {
+    let isPercent = text.hasSuffix("%")
+    let parts = text.dropLast(isPercent ? 1 : 0)
+      .split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.allSatisfy({ !$0.isEmpty && $0.count <= 6 }) else { return nil }
+    var value = 0.0
+    var unit = isPercent ? 0.01 : 1.0
+    for part in parts {
+      guard part.allSatisfy({ $0.isASCII && $0.isNumber }), let number = UInt64(part) else {
+        return nil
+      }
+      for _ in 0..<(part.startIndex == text.startIndex ? 0 : part.count) { unit /= 10 }
+      value += Double(number) * unit
+    }
+    return value
+  }
+
   private static func single(_ text: String, _ units: [String: UInt64]) -> UInt64? {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     guard let scale = units[String(text.dropFirst(digits.count))] else { return nil }

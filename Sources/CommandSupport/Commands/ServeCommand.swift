@@ -45,6 +45,15 @@ public enum ServeCommand {
         "metrics", "HOST:PORT",
         "Answers Prometheus there, at /metrics and /metrics/objects, and /healthz and /readyz. "
           + "Default: nowhere."),
+      OptionSpec(
+        "record", "PATH",
+        "Keeps the last hour under load in this file of 1.4 MB, a snapshot a second, also if the "
+          + "broker is killed; stats --history shows it. A recording that is there is continued. "
+          + "Default: nothing is recorded."),
+      OptionSpec(
+        "record-above", "SHARE",
+        "Records only while events a second are at least this share of what has been usual for some "
+          + "minutes, such as 0.5 or 50%, or something is lost; 0 records always. Default: 0.1."),
       OptionSpec("drain-timeout", "TIME", "How long draining may take. Default: 5s."),
       OptionSpec(
         "spin", "TIME",

@@ -13,6 +13,12 @@ public struct StatsCommand: Sendable, Equatable {
   public var intervalNs: UInt64 = 500_000_000
   /// Rows shown of each table; nil for all.
   public var rowsMax: Int? = 20
+  /// Who is slow, instead of everything.
+  public var showsSlow = false
+  /// What was recorded, instead of what is.
+  public var showsHistory = false
+  /// The recording, where it is named.
+  public var recording: String?
 
   /// A second is short enough to see a change and long enough to read it.
   static let watchIntervalNs: UInt64 = 1_000_000_000
@@ -20,7 +26,8 @@ public struct StatsCommand: Sendable, Equatable {
   static let intervalNsMax: UInt64 = 30_000_000_000
 
   public static let spec = CommandSpec(
-    name: "stats", summary: "Shows what a broker is doing.",
+    name: "stats", summary: "Shows what a broker is doing.", positional: "[RECORDING]",
+    positionalRange: 0...1,
     about: [
       "Shows the broker's counters: events and bytes, in rates and totals; every topic, "
         + "connection, publisher and subscription with its credit and its lag; latencies; memory "
@@ -29,6 +36,10 @@ public struct StatsCommand: Sendable, Equatable {
         + "the same machine, which also tells of a broker that hangs or has died. Without any of "
         + "them, and where no broker answers, the file of the one that lives is read, or of the "
         + "last one that died.",
+      "With --history it shows what a broker that was started with serve --record has recorded, also "
+        + "where it has been killed since: rates, losses, lag, memory and latencies of each second "
+        + "of the last hour under load, and when it was idle. The recording is the one named, or "
+        + "that of the broker.",
       "Reading costs the broker next to nothing, and nothing at all from its file.",
     ],
     options: [
@@ -40,6 +51,8 @@ public struct StatsCommand: Sendable, Equatable {
         "interval", "TIME",
         "Between two readings; 0 takes one and shows no rates. Default: 500ms, and 1s with "
           + "--watch."),
+      OptionSpec("slow", nil, "Who is behind, and why, in a sentence each, the worst first."),
+      OptionSpec("history", nil, "What was recorded, instead of what is."),
       OptionSpec("rows", "N|all", "Rows of each table. Default: 20."),
       OptionSpec("json", nil, "One JSON object with everything; with --watch one a line."),
     ],
@@ -48,6 +61,7 @@ public struct StatsCommand: Sendable, Equatable {
       .init(
         "galleon stats --json | jq '.subscriptions[] | {pattern, lagEvents}'",
         "Who is behind, and how far:"),
+      .init("galleon stats --history /var/lib/galleon.rec", "What happened in the last hour:"),
     ])
 
   public init(_ parsed: ParsedArguments) throws(UsageError) {
@@ -61,6 +75,23 @@ public struct StatsCommand: Sendable, Equatable {
       place = .file(path)
     } else {
       place = .url(parsed.text("url"))
+    }
+    showsSlow = parsed.has("slow")
+    if showsSlow && parsed.has("json") {
+      throw UsageError("--json has everything, without --slow")
+    }
+    showsHistory = parsed.has("history")
+    recording = parsed.positionals.first
+    if recording != nil && !showsHistory {
+      throw UsageError("\"\(recording ?? "")\" is too much; a recording goes with --history")
+    }
+    if showsHistory {
+      if let other = ["watch", "interval", "rows", "slow"].first(where: { parsed.has($0) }) {
+        throw UsageError("--\(other) does not go with --history")
+      }
+      if let other = given.first, recording != nil {
+        throw UsageError("give --\(other) or a recording, not both")
+      }
     }
     watches = parsed.has("watch")
     isJSON = parsed.has("json")

@@ -134,6 +134,9 @@ public struct JSONWriter: Sendable {
     Decimal.append(number, to: &bytes)
   }
 
+  /// Infinities and what is no number have no place in JSON and become null.
+  public mutating func number(_ number: Double) { raw(number.isFinite ? "\(number)" : "null") }
+
   public mutating func null() { raw("null") }
 
   private mutating func raw(_ text: String) {

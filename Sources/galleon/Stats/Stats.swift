@@ -4,6 +4,7 @@ import LinuxIO
 /// `galleon stats`.
 enum Stats {
   static func run(_ command: StatsCommand) throws(CommandFailure) -> ExitCode {
+    if command.showsHistory { return try History.run(command) }
     var source = try StatsSource(command.place)
     let first = try firstReading(&source)
     if command.watches { return try watch(command, &source, first) }
@@ -23,7 +24,7 @@ enum Stats {
     reading.health != .died && reading.health != .ended
   }
 
-  private static func firstReading(
+  static func firstReading(
     _ source: inout StatsSource
   ) throws(CommandFailure) -> StatsReading {
     do throws(CountersProblem) {
@@ -62,7 +63,10 @@ enum Stats {
     }
     // A file or a pipe has no width.
     let width = Terminal.size(Stream.standardOutput)?.columns ?? 200
-    let lines = report.lines(width: width, rowsMax: command.rowsMax)
+    let lines =
+      command.showsSlow
+      ? report.slowLines(rowsMax: command.rowsMax)
+      : report.lines(width: width, rowsMax: command.rowsMax)
     try Console.write(lines.joined(separator: "\n") + "\n")
   }
 
@@ -122,13 +126,13 @@ enum Stats {
     var problem: String?
     var dueNs = Clock.monotonicNs()
     while true {
-      try draw(report, problem, on: screen)
+      try draw(report, command, problem, on: screen)
       dueNs = Self.next(after: dueNs, command.intervalNs)
       while let wakeup = wakeups.wait(untilNs: dueNs) {
         switch wakeup {
         case .end: return
         case .keyboard: if screen.endKeyPressed() { return }
-        case .resized: try draw(report, problem, on: screen)
+        case .resized: try draw(report, command, problem, on: screen)
         }
       }
       do throws(CountersProblem) {
@@ -142,12 +146,17 @@ enum Stats {
   }
 
   private static func draw(
-    _ report: StatsReport, _ problem: String?, on screen: borrowing StatsScreen
+    _ report: StatsReport, _ command: StatsCommand, _ problem: String?,
+    on screen: borrowing StatsScreen
   ) throws(CommandFailure) {
     let size = StatsScreen.size
     var lines: [String] = []
     if let problem { lines.append(String(TerminalText.text(problem).prefix(size.columns))) }
-    lines += report.screen(width: size.columns, height: size.rows - lines.count)
+    lines +=
+      command.showsSlow
+      ? report.slowLines(rowsMax: size.rows - lines.count - 1).map {
+        String($0.prefix(size.columns))
+      } : report.screen(width: size.columns, height: size.rows - lines.count)
     try screen.show(lines)
   }
 }
