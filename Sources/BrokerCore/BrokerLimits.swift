@@ -53,6 +53,10 @@ public struct BrokerLimits: Sendable {
   /// power of two; 0 for none.
   package var ringBytesLeft = 0
 
+  /// New tails that find a subscription stalled before it rests, which is fewer in tests. Going to
+  /// rest and waking cost as much as being told of a few tails.
+  package var stalledTailsMin: UInt32 = 16
+
   public init() {}
 
   /// Requests beyond those of the widest pattern: publishers that open and close.

@@ -112,13 +112,21 @@ extension Shard {
         if place.bytes > tail.bytes { fault = "a cursor's bytes are beyond its topic's tail" }
         lag.events += tail.sequence - min(tail.sequence, place.sequence) - booked(cursor).events
         lag.bytes += tail.bytes - min(tail.bytes, place.bytes) - booked(cursor).bytes
+        if entry.isResting != (place.list != .following) {
+          fault = "it rests, or a cursor of it does, and not both"
+        }
         if place.hasGap || isFilled(cursor) { hasGap = true }
         if !place.isReady, place.pass == noSlot || isFilled(cursor) { fault = "a cursor with something to send is not ready" }
         if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
       }
-      if let fault { return "subscription \(slot): \(fault)" }
+      if entry.isResting, entry.attaching > 0 { fault = "it rests and waits for owners" }
+      if let fault = fault ?? faultOfResting(slot) { return "subscription \(slot): \(fault)" }
       let ledger = counters.ledger(slot)
       let isCondemned = connections[entry.connection].closeReason != 0
+      // What has matched one that rests is booked later.
+      let late = unbooked(slot)
+      lag.events -= min(lag.events, late.events)
+      lag.bytes -= min(lag.bytes, late.bytes)
       if ledger.lag != lag && !isCondemned {
         return "subscription \(slot): its account says \(ledger.lag), its cursors \(lag)"
       }
@@ -130,7 +138,9 @@ extension Shard {
       if attaching != entry.attaching {
         return "subscription \(slot): it waits for \(entry.attaching) owners, not \(attaching)"
       }
-      if entry.ready != noSlot, entry.hasCredit || hasGap, !entry.isServed, !isCondemned {
+      if entry.ready != noSlot, entry.hasCredit || (hasGap && !entry.isResting),
+        !entry.isServed, !isCondemned
+      {
         return "subscription \(slot): it has something to send and no turn"
       }
       if entry.isServed && entry.ready == noSlot {
@@ -168,14 +178,40 @@ extension Shard {
       let hold = entry.shared.hold(shard: index)
       if entry.tail.sequence < hold { return "topic \(id): its hold is beyond the tail" }
       var fault: String?
-      forEach(from: entry.cursors, of: cursors, \.inTopic) { cursor in
-        if !cursors[cursor].isAttaching, !isOutOfRing(cursor), cursors[cursor].sequence < hold {
-          fault = "topic \(id): a cursor is below the hold"
+      for list in [entry.cursors, entry.resting] {
+        forEach(from: list, of: cursors, \.inTopic) { cursor in
+          if !cursors[cursor].isAttaching, !isOutOfRing(cursor), cursors[cursor].sequence < hold {
+            fault = "topic \(id): a cursor is below the hold"
+          }
         }
+      }
+      if entry.overrun != noSlot, entry.overrunAt.sequence < hold {
+        fault = "topic \(id): what the ring ran over is below the hold"
       }
       if let fault { return fault }
     }
     return nil
+  }
+
+  /// One that rests is not told of new tails, so it must have a cursor wherever the tail has moved.
+  private func faultOfResting(_ slot: UInt32) -> String? {
+    guard subscriptions[slot].isResting else { return nil }
+    var fault: String?
+    forEach(from: patterns[subscriptions[slot].pattern].links, of: links, \.inPattern) { link in
+      let id = links[link].topic
+      guard links[link].restedThrough >= subscriptions[slot].restNumber else { return }
+      guard let cursor = findCursor(slot, id) else {
+        fault = "it rests without a cursor in topic \(id)"
+        return
+      }
+      if subscriptions[slot].policy == Policy.disconnect.rawValue,
+        exceedsLag(slot, cursor, topics[id].tail),
+        !connections[subscriptions[slot].connection].isListedAsBehind
+      {
+        fault = "it rests beyond its bounds in topic \(id)"
+      }
+    }
+    return fault
   }
 
   private func faultOfPages() -> String? {

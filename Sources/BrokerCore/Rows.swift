@@ -153,6 +153,14 @@ struct SubscriptionEntry: BitwiseCopyable {
   var sampleEvery: UInt32 = 1
   /// Since when it is held back for the reason that its counters say.
   var blockedNs: UInt64 = 0
+  /// Nothing can be sent to it for a while now; see `rest`. New tails that have found it so before.
+  var isResting = false
+  var stalledTails: UInt32 = 0
+  /// Rises with each that goes to rest.
+  var restNumber: UInt64 = 0
+  /// Of what has matched its pattern, how much is in its account.
+  var bookedEvents: UInt64 = 0
+  var bookedBytes: UInt64 = 0
   var inPattern = Links()
   var inConnection = Links()
   var serving = Links()
@@ -163,6 +171,9 @@ struct SubscriptionEntry: BitwiseCopyable {
 
 /// Where a subscription stands in a topic in which it is not at the shard's tail.
 struct CursorEntry: BitwiseCopyable {
+  /// Which of its topic's lists it is in.
+  enum List: UInt8 { case following, resting, overrun }
+
   var subscription: UInt32
   var topic: UInt32
   /// Address of the page, or 0 where the topic had none when it was made.
@@ -179,6 +190,7 @@ struct CursorEntry: BitwiseCopyable {
   var wantsState = false
   /// What it is sent does not come from the ring, or not at first.
   var pass: UInt32 = noSlot
+  var list = List.following
   /// Next sequence it wants.
   var sequence: UInt64
   /// Charged bytes of the topic before the batch at `offset`.
@@ -203,6 +215,10 @@ struct PatternEntry: BitwiseCopyable {
   /// For want of a link it misses a topic: its subscriptions end, and it takes no new ones.
   var isIncomplete = false
   var subscriptions: UInt32 = noSlot
+  /// Subscriptions that rest, by when they began to, and what has matched while some did.
+  var resting: UInt32 = noSlot
+  var restingEvents: UInt64 = 0
+  var restingBytes: UInt64 = 0
   var subscriptionCount: UInt32 = 0
   var links: UInt32 = noSlot
   /// The next pattern whose name has the same hash.
@@ -215,6 +231,8 @@ struct PatternEntry: BitwiseCopyable {
 struct LinkEntry: BitwiseCopyable {
   var pattern: UInt32
   var topic: UInt32
+  /// Resting subscriptions of the pattern up to this number have a cursor in the topic.
+  var restedThrough: UInt64 = 0
   var inTopic = Links()
   var inPattern = Links()
 }
@@ -226,6 +244,17 @@ struct TopicEntry: BitwiseCopyable {
   // As a reader.
   var links: UInt32 = noSlot
   var cursors: UInt32 = noSlot
+  /// Cursors of subscriptions that rest, the lowest place and gate of them, and how far the tail may
+  /// come before one of policy disconnect is looked at.
+  var resting: UInt32 = noSlot
+  var isRestingStale = false
+  var restingHold = UInt64.max
+  var restingGate = UInt64.max
+  var lagDueSequence = UInt64.max
+  var lagDueBytes = UInt64.max
+  /// Those that the ring ran over, and where they all stand.
+  var overrun: UInt32 = noSlot
+  var overrunAt = TopicShared.Tail()
   /// Subscriptions here that match.
   var subscriptionCount: UInt32 = 0
   /// Those of them that are lossless.

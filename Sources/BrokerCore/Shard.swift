@@ -59,6 +59,12 @@ public final class Shard {
   var wildPatterns: UInt32 = noSlot
   /// The topics that this shard has taken note of, from name to id; never iterated.
   var topicIDs: [[UInt8]: UInt32] = [:]
+  /// Subscriptions that rest, how many ever did, and whose account is brought up to date next.
+  var restingCount = 0
+  var restNumber: UInt64 = 0
+  var bookingHand: UInt32 = 0
+  var nextBookingNs: UInt64 = 0
+  var isBookingDue = false
   /// Topics and patterns that may still be compared in this turn; see `isScanningTooMuch`.
   var scansLeft = Shard.scansPerTurn
   /// When sessions with unfinished frames are looked at again.

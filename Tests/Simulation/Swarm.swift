@@ -92,5 +92,6 @@ public struct Swarm: Sendable {
     limits.topicRetentionBytes = random.pick([4096, 16_384, 1 << 20])
     limits.heartbeatMs = random.pick([1000, 15_000])
     limits.blockTimeoutMs = random.pick([5, 100, 1000])
+    limits.stalledTailsMin = random.pick([0, 0, 3, 16])
   }
 }

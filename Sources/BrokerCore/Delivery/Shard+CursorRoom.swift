@@ -42,6 +42,7 @@ extension Shard {
   private func takeCursors(_ connection: UInt32) {
     forEach(from: connections[connection].subscriptions, of: subscriptions, \.inConnection) {
       subscription in
+      rouse(subscription)
       let isTold = isToldOfMove(subscription)
       forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) { cursor in
         guard !cursors[cursor].isAttaching else { return }

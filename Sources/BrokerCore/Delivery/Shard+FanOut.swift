@@ -43,6 +43,7 @@ extension Shard {
       // The same end, but the owner gives its page up.
       guard end.page != old.page else { return }
       topics[id].tail = end
+      topics[id].isRestingStale = true
       listForHold(id)
       return
     }
@@ -55,12 +56,16 @@ extension Shard {
     defer { movingTopic = noSlot }
     forEach(from: topics[id].links, of: links, \.inTopic) { link in
       let pattern = links[link].pattern
+      if patterns[pattern].resting != noSlot {
+        moveResting(link, from: old, events: events, bytes: bytes)
+      }
       forEach(from: patterns[pattern].subscriptions, of: subscriptions, \.inPattern) { slot in
         if let cursor = findCursor(slot, id) {
           // Until it knows where it starts nothing has matched; then all up to the tail does.
           if cursors[cursor].isAttaching { return }
           counters.matched(slot, events: events, bytes: bytes)
           checkLag(slot, cursor, end)
+          noteLagging(slot)
         } else {
           counters.matched(slot, events: events, bytes: bytes)
           if let cursor = startCursor(slot, id, at: old) {
@@ -71,6 +76,9 @@ extension Shard {
           }
         }
       }
+    }
+    if end.sequence > topics[id].lagDueSequence || end.bytes > topics[id].lagDueBytes {
+      checkRestingLag(id)
     }
   }
 
@@ -122,6 +130,7 @@ extension Shard {
   func endCursor(_ cursor: UInt32) {
     if cursors[cursor].pass != noSlot { endPass(cursors[cursor].pass) }
     let entry = cursors[cursor]
+    precondition(entry.list == .following, "a cursor of a resting subscription ends")
     if entry.isReady { makeUnready(cursor) }
     cursorIndex.remove(entry.subscription, entry.topic)
     subscriptions[entry.subscription].cursorCount -= 1
@@ -183,6 +192,17 @@ extension Shard {
 
   /// Moves a cursor forward to `position` without delivery, and notes why.
   func skip(_ cursor: UInt32, to position: TopicShared.Tail, cause: GapCause) {
+    noteLoss(cursor, to: position, cause: cause)
+    listForHold(cursors[cursor].topic)
+    if cursors[cursor].isReady {
+      serve(cursors[cursor].subscription)
+    } else {
+      makeReady(cursor)
+    }
+  }
+
+  /// The same, without seeing to it that the gap is told.
+  func noteLoss(_ cursor: UInt32, to position: TopicShared.Tail, cause: GapCause) {
     let from = cursors[cursor].sequence
     precondition(position.sequence >= from, "a cursor went backwards")
     let events = position.sequence - from
@@ -205,12 +225,6 @@ extension Shard {
     cursors[cursor].offset = UInt32(position.offset)
     cursors[cursor].sequence = position.sequence
     cursors[cursor].bytes = position.bytes
-    listForHold(cursors[cursor].topic)
-    if cursors[cursor].isReady {
-      serve(cursors[cursor].subscription)
-    } else {
-      makeReady(cursor)
-    }
   }
 
   /// The owner of a topic wants its pages below a floor back.
@@ -236,20 +250,16 @@ extension Shard {
       if subscriptions[subscription].policy == Policy.disconnect.rawValue {
         condemn(subscriptions[subscription].connection, .slowSubscriber)
       }
-      let tail = topics[id].tail
-      let start =
-        floor == tail.sequence ? tail : pageStart(cursors[cursor].page, id: id, at: floor)
-      guard let start else { return }
-      skip(
-        cursor, to: start, cause: cursors[cursor].isUngated ? .blockTimeout : .ringOverrun)
+      guard let start = pageStart(cursors[cursor].page, id: id, at: floor) else { return }
+      skip(cursor, to: start, cause: overrunCause(cursor))
     }
+    leavePagesResting(id, below: floor)
     updateHold(id)
   }
 
-  /// Where the page begins that starts with `sequence`, found from an earlier page on.
-  private func pageStart(
-    _ address: UInt, id: UInt32, at sequence: UInt64
-  ) -> TopicShared.Tail? {
+  /// Where the page begins that starts with `sequence`, found from an earlier page on; or the tail.
+  func pageStart(_ address: UInt, id: UInt32, at sequence: UInt64) -> TopicShared.Tail? {
+    if sequence == topics[id].tail.sequence { return topics[id].tail }
     var page = Page(address: address == 0 ? topics[id].shared.firstPage : address)
     while let here = page {
       if here.firstSequence >= sequence {
@@ -293,6 +303,15 @@ extension Shard {
     var gate = UInt64.max
     let isBlock = shared.settings.isBlock
     if isBlock && hasGatingSubscription(id) { gate = topics[id].tail.bytes }
+    if topics[id].overrun != noSlot {
+      normalizeOverrun(id)
+      hold = min(hold, topics[id].overrunAt.sequence)
+    }
+    if topics[id].resting != noSlot {
+      if topics[id].isRestingStale { scanResting(id) }
+      hold = min(hold, topics[id].restingHold)
+      gate = min(gate, topics[id].restingGate)
+    }
     forEach(from: topics[id].cursors, of: cursors, \.inTopic) { cursor in
       if cursors[cursor].isAttaching || isOutOfRing(cursor) { return }
       normalize(cursor)
@@ -316,25 +335,36 @@ extension Shard {
   @inline(__always)
   func normalize(_ cursor: UInt32) {
     let id = cursors[cursor].topic
+    var place = cursors[cursor].page
+    var offset = Int(cursors[cursor].offset)
+    normalize(&place, &offset, sequence: cursors[cursor].sequence, in: id)
+    cursors[cursor].page = place
+    cursors[cursor].offset = UInt32(offset)
+  }
+
+  @inline(__always)
+  func normalize(
+    _ address: inout UInt, _ offset: inout Int, sequence: UInt64, in id: UInt32
+  ) {
     // At the tail, what lies behind is not this shard's to see yet. The tail may have left the page
     // that the cursor came by.
-    if cursors[cursor].sequence == topics[id].tail.sequence {
-      cursors[cursor].page = topics[id].tail.page
-      cursors[cursor].offset = UInt32(topics[id].tail.offset)
+    if sequence == topics[id].tail.sequence {
+      address = topics[id].tail.page
+      offset = topics[id].tail.offset
       return
     }
-    guard cursors[cursor].page != topics[id].tail.page || cursors[cursor].page == 0 else { return }
-    if cursors[cursor].page == 0 {
+    guard address != topics[id].tail.page || address == 0 else { return }
+    if address == 0 {
       // The ring had no page then, and this shard's hold keeps the one that came next.
-      cursors[cursor].page = topics[id].shared.firstPage
-      cursors[cursor].offset = UInt32(Page.headerBytes)
-      guard cursors[cursor].page != topics[id].tail.page else { return }
+      address = topics[id].shared.firstPage
+      offset = Page.headerBytes
+      guard address != topics[id].tail.page else { return }
     }
-    guard let page = Page(address: cursors[cursor].page), Int(cursors[cursor].offset) == page.used,
-      let next = page.next
-    else { return }
-    cursors[cursor].page = next.address
-    cursors[cursor].offset = UInt32(Page.headerBytes)
+    guard let page = Page(address: address), offset == page.used, let next = page.next else {
+      return
+    }
+    address = next.address
+    offset = Page.headerBytes
   }
 
   /// Another shard has come further in a topic of this one.

@@ -25,6 +25,7 @@ extension Shard {
   }
 
   private func setPolicy(_ subscription: UInt32, _ wanted: SetPolicy, _ policy: Policy) {
+    rouse(subscription)
     let was = subscriptions[subscription].policy
     subscriptions[subscription].policy = policy.rawValue
     subscriptions[subscription].lagEventsMax = wanted.lagEventsMax

@@ -152,6 +152,7 @@ extension Shard {
   /// Ends a subscription. What is pending is booked as closed.
   @discardableResult
   func endSubscription(_ subscription: UInt32) -> Unsubscribed {
+    rouse(subscription)
     while subscriptions[subscription].cursors != noSlot {
       let cursor = subscriptions[subscription].cursors
       closePending(subscription, cursor, before: topics[cursors[cursor].topic].tail)

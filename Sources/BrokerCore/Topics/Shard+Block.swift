@@ -152,6 +152,12 @@ extension Shard {
         cursors[cursor].isUngated = true
       }
     }
+    forEach(from: topics[id].resting, of: cursors, \.inTopic) { cursor in
+      if cursors[cursor].bytes <= position {
+        cursors[cursor].isUngated = true
+        topics[id].isRestingStale = true
+      }
+    }
     updateHold(id)
     listForGrant(id)
   }

@@ -134,11 +134,13 @@ extension Shard {
   private func linkLate(_ pattern: UInt32, _ id: UInt32) {
     let isLinked = link(pattern, id)
     if !isLinked { patterns[pattern].isIncomplete = true }
-    forEach(from: patterns[pattern].subscriptions, of: subscriptions, \.inPattern) {
-      if isLinked {
-        joinTopic($0, id)
-      } else {
-        condemn(subscriptions[$0].connection, .cursorMemory)
+    for list in [patterns[pattern].subscriptions, patterns[pattern].resting] {
+      forEach(from: list, of: subscriptions, \.inPattern) {
+        if isLinked {
+          joinTopic($0, id)
+        } else {
+          condemn(subscriptions[$0].connection, .cursorMemory)
+        }
       }
     }
   }

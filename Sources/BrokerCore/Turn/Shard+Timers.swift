@@ -18,6 +18,7 @@ extension Shard {
     if pausedCount > 0 || isWaitingToSend || stuckRings != 0 { deadline = nowNs + Shard.retryNs }
     if connections.used > 0 { deadline = min(deadline, max(nextSweepNs, nowNs)) }
     if let blockDeadlineNs { deadline = min(deadline, blockDeadlineNs) }
+    if let bookingDeadlineNs { deadline = min(deadline, max(bookingDeadlineNs, nowNs)) }
     if drain != nil { deadline = min(deadline, nowNs + Shard.drainStepNs) }
     return deadline
   }
@@ -29,6 +30,7 @@ extension Shard {
   func runTimers() {
     if drain != nil { continueDrain() }
     checkBlocked()
+    bookAccounts()
     guard connections.used > 0, nowNs >= nextSweepNs else { return }
     let end = min(sweepSlot + Shard.sweepRows, UInt32(connections.highWater))
     while sweepSlot < end {

@@ -9,7 +9,7 @@ private func limits() -> BrokerLimits {
   var limits = BrokerLimits()
   limits.ringBytes = 64 << 20
   limits.connectionsMax = 1024
-  limits.subscriptionsMax = 1024
+  limits.subscriptionsMax = 16_384
   limits.publishersMax = 1024
   limits.topicsMax = 256
   limits.linksMax = 4096
@@ -63,7 +63,8 @@ func run(_ scenario: Scenario, isTracing: Bool) -> Outcome {
 private func delivered(_ world: borrowing World) -> UInt64 {
   var sum: UInt64 = 0
   for side in 0..<world.scenario.shards {
-    for slot in 0..<world.peerCount(side) where world[side, slot].subscription >= 0 {
+    for slot in 0..<world.peerCount(side) {
+      if world[side, slot].subscription < 0 || world[side, slot].isIdle { continue }
       sum += world.subscription(side, world[side, slot].subscription).get(.deliveredEvents)
     }
   }
@@ -130,6 +131,28 @@ private func setUp(_ world: inout World, _ a: Shard, _ b: Shard) {
     slots[side] += 1
     world.add(peer, side: side)
   }
+  addStalled(&world, a, b)
+}
+
+/// Those who take nothing: half of them for want of credit, half with a socket that is full.
+private func addStalled(_ world: inout World, _ a: Shard, _ b: Shard) {
+  let perConnection = 1000
+  for isBlocked in [false, true] {
+    var left = world.scenario.stalled
+    while left > 0 {
+      let id = connect(&world, a, side: 0)
+      var peer = Peer(id: id, subscription: 0)
+      peer.isIdle = true
+      peer.isBlocked = isBlocked
+      world.add(peer, side: 0)
+      for ref in 1...UInt32(min(left, perConnection)) {
+        subscribe(
+          &world, a, b, id, side: 0, pattern: world.scenario.isWildcard ? "hunt.>" : "hunt.t0",
+          ref: ref, window: isBlocked ? .max : 0)
+      }
+      left -= perConnection
+    }
+  }
 }
 
 private func connect(
@@ -162,17 +185,19 @@ private func openTopics(
 }
 
 private func subscribe(
-  _ world: inout World, _ a: Shard, _ b: Shard, _ id: ConnectionID, side: Int, pattern: String
+  _ world: inout World, _ a: Shard, _ b: Shard, _ id: ConnectionID, side: Int, pattern: String,
+  ref: UInt32 = 1, window: UInt64? = nil
 ) {
   let scenario = world.scenario
+  let events = window ?? (scenario.window == 0 ? .max : scenario.window)
   let subscribe = Subscribe(
     policy: scenario.policy, start: .latest, lagEventsMax: scenario.lagEventsMax,
-    eventsTotal: scenario.window == 0 ? .max : scenario.window, bytesTotal: .max,
+    eventsTotal: events, bytesTotal: .max,
     pattern: pattern)
   send(
     side == 0 ? a : b, id,
     frameBytes {
-      subscribe.encode(into: &$0, ref: 1, correlation: 3, positions: RawSpan())
+      subscribe.encode(into: &$0, ref: ref, correlation: 3, positions: RawSpan())
     })
   settle(&world, a, b)
 }

@@ -23,6 +23,9 @@ struct Scenario {
   var cutEvery = 0
   /// Every such subscriber grants its credit only each 16th turn; 0 none.
   var slowEvery = 0
+  /// Subscriptions beside them that never grant any credit, a thousand to a connection; and as many
+  /// again whose sockets take nothing.
+  var stalled = 0
   /// Bytes that one read brings.
   var readBytes = 64 << 10
   /// How batches are compressed. Subscribers cannot read that, so they are framed anew for them.
@@ -60,6 +63,13 @@ struct Scenario {
     Scenario(
       name: "losses told", subscribers: 10, window: 256, policy: .dropOldest, lagEventsMax: 1024,
       slowEvery: 2),
+    Scenario(name: "1 to 1 beside 0 stalled", events: 20_000, readBytes: 1000),
+    Scenario(name: "1 to 1 beside 100 stalled", events: 20_000, stalled: 50, readBytes: 1000),
+    Scenario(name: "1 to 1 beside 1000 stalled", events: 20_000, stalled: 500, readBytes: 1000),
+    Scenario(name: "1 to 1 beside 10000 stalled", events: 20_000, stalled: 5000, readBytes: 1000),
+    Scenario(
+      name: "wildcard beside 1000 stalled", events: 20_000, topics: 16, isWildcard: true, stalled: 500,
+      readBytes: 1000),
     Scenario(name: "two shards", subscribers: 4, ackLevel: .accepted, shards: 2),
     Scenario(
       name: "two shards, batches of 64", batch: 64, subscribers: 100, ackLevel: .accepted,

@@ -49,7 +49,7 @@ extension World {
       unsafe feed.copy(from: fed, count: count, to: room)
       fed += count
       shard.received(count, on: peer.id)
-    } else if scenario.window > 0, !peer.isSlow || turns & 15 == 0 {
+    } else if scenario.window > 0, !peer.isIdle, !peer.isSlow || turns & 15 == 0 {
       let row = subscription(side, peer.subscription)
       let credit = Credit(
         eventsTotal: row.get(.deliveredEvents) + scenario.window, bytesTotal: .max)
@@ -62,6 +62,10 @@ extension World {
   private mutating func write(_ shard: Shard, _ side: Int, _ id: ConnectionID) {
     let peer = self[side, Int(id.slot)]
     let bytes = shard.transmitBytes
+    if peer.isBlocked {
+      shard.transmitted(0, realtimeNs: realtimeNs)
+      return
+    }
     if peer.isCut, bytes > 1000 {
       self[side, Int(id.slot)].blockedTurns = 3
       cuts += 1

@@ -11,6 +11,8 @@ struct Peer {
   var isSlow = false
   /// Nothing that is published is for it.
   var isIdle = false
+  /// Its socket takes nothing, ever.
+  var isBlocked = false
   /// Turns until a socket that was cut can be written again; 0 where it can.
   var blockedTurns = 0
 }
