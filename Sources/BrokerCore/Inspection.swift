@@ -143,6 +143,9 @@ extension Shard {
       {
         return "subscription \(slot): it has something to send and no turn"
       }
+      if entry.isResting, entry.isServed, connections[entry.connection].isWritable {
+        return "subscription \(slot): it rests and has a turn"
+      }
       if entry.isServed && entry.ready == noSlot {
         return "subscription \(slot): it has a turn and nothing to send"
       }

@@ -171,6 +171,10 @@ extension Shard {
   /// Puts a subscription into its connection's round.
   func serve(_ subscription: UInt32) {
     let connection = subscriptions[subscription].connection
+    // Where the socket takes nothing it goes on resting until it does.
+    if subscriptions[subscription].isResting, connections[connection].isWritable {
+      rouse(subscription)
+    }
     if !subscriptions[subscription].isServed {
       subscriptions[subscription].isServed = true
       subscriptions[subscription].turns = subscriptions[subscription].weight
@@ -335,36 +339,25 @@ extension Shard {
   @inline(__always)
   func normalize(_ cursor: UInt32) {
     let id = cursors[cursor].topic
-    var place = cursors[cursor].page
-    var offset = Int(cursors[cursor].offset)
-    normalize(&place, &offset, sequence: cursors[cursor].sequence, in: id)
-    cursors[cursor].page = place
-    cursors[cursor].offset = UInt32(offset)
-  }
-
-  @inline(__always)
-  func normalize(
-    _ address: inout UInt, _ offset: inout Int, sequence: UInt64, in id: UInt32
-  ) {
     // At the tail, what lies behind is not this shard's to see yet. The tail may have left the page
     // that the cursor came by.
-    if sequence == topics[id].tail.sequence {
-      address = topics[id].tail.page
-      offset = topics[id].tail.offset
+    if cursors[cursor].sequence == topics[id].tail.sequence {
+      cursors[cursor].page = topics[id].tail.page
+      cursors[cursor].offset = UInt32(topics[id].tail.offset)
       return
     }
-    guard address != topics[id].tail.page || address == 0 else { return }
-    if address == 0 {
+    guard cursors[cursor].page != topics[id].tail.page || cursors[cursor].page == 0 else { return }
+    if cursors[cursor].page == 0 {
       // The ring had no page then, and this shard's hold keeps the one that came next.
-      address = topics[id].shared.firstPage
-      offset = Page.headerBytes
-      guard address != topics[id].tail.page else { return }
+      cursors[cursor].page = topics[id].shared.firstPage
+      cursors[cursor].offset = UInt32(Page.headerBytes)
+      guard cursors[cursor].page != topics[id].tail.page else { return }
     }
-    guard let page = Page(address: address), offset == page.used, let next = page.next else {
-      return
-    }
-    address = next.address
-    offset = Page.headerBytes
+    guard let page = Page(address: cursors[cursor].page), Int(cursors[cursor].offset) == page.used,
+      let next = page.next
+    else { return }
+    cursors[cursor].page = next.address
+    cursors[cursor].offset = UInt32(Page.headerBytes)
   }
 
   /// Another shard has come further in a topic of this one.

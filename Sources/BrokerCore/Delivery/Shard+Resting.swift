@@ -11,7 +11,8 @@ import WireFormat
 // that the account balances at every moment and is a little late at most. Where the ring runs over
 // resting cursors they stand at one place together, and each one's loss is booked when it is needed.
 //
-// Whoever is about to send a subscription something, to change it or to end it, rouses it first.
+// It is roused before it is sent something (when it is served and its socket takes something),
+// before it is changed, and before it ends.
 
 extension Shard {
   /// Accounts of those that rest are this late at most, where there are few of them...
@@ -29,8 +30,9 @@ extension Shard {
   /// A new tail has found a subscription with something to send already.
   @inline(__always)
   func noteLagging(_ subscription: UInt32) {
-    if subscriptions[subscription].hasCredit,
-      connections[subscriptions[subscription].connection].isWritable
+    // With a socket that takes something its turn comes, with a gap if nothing else.
+    if connections[subscriptions[subscription].connection].isWritable,
+      subscriptions[subscription].hasCredit || subscriptions[subscription].isServed
     {
       subscriptions[subscription].stalledTails = 0
       return
@@ -226,9 +228,14 @@ extension Shard {
 
   /// Those that the ring ran over stand where a page begins, or at the tail.
   func normalizeOverrun(_ id: UInt32) {
-    normalize(
-      &topics[id].overrunAt.page, &topics[id].overrunAt.offset,
-      sequence: topics[id].overrunAt.sequence, in: id)
+    let tail = topics[id].tail
+    let place = topics[id].overrunAt
+    if place.sequence == tail.sequence {
+      topics[id].overrunAt = tail
+    } else if let next = pageStart(place.page, id: id, at: place.sequence) {
+      // The tail's page, where it stood at its end, may have got a successor.
+      topics[id].overrunAt = next
+    }
   }
 
   /// The ring's pages below `floor` are to be left by what rests.

@@ -49,6 +49,7 @@ extension Shard {
     guard let slot = live(id), !connections[slot].isWritable else { return }
     connections[slot].isWritable = true
     if connections[slot].phase != .closing { connections[slot].stalledNs = 0 }
+    forEach(from: connections[slot].serving, of: subscriptions, \.serving) { rouse($0) }
     noteBlockedAll(slot)
     if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }
   }
