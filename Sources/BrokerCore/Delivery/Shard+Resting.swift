@@ -47,8 +47,12 @@ extension Shard {
 
   private func rest(_ subscription: UInt32) {
     guard subscriptions[subscription].attaching == 0,
-      connections[subscriptions[subscription].connection].closeReason == 0
-    else { return }
+      connections[subscriptions[subscription].connection].closeReason == 0,
+      !takesPasses(subscription)
+    else {
+      subscriptions[subscription].stalledTails = 0
+      return
+    }
     let pattern = subscriptions[subscription].pattern
     restNumber += 1
     restingCount += 1
@@ -61,6 +65,16 @@ extension Shard {
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
       restCursor($0)
     }
+  }
+
+  /// What is sent newest records does not rest: its cursors need not be in the ring, and an answer of
+  /// another shard may come for them at any time.
+  private func takesPasses(_ subscription: UInt32) -> Bool {
+    var has = subscriptions[subscription].policy == Policy.latest.rawValue
+    forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
+      if cursors[$0].pass != noSlot { has = true }
+    }
+    return has
   }
 
   private func restCursor(_ cursor: UInt32) {
