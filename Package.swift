@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// From tools version 6.2 on, a package with unsafe flags may be depended on by a version; before, it
-// may not. Tools/check-package builds one that does.
+// From tools version 6.2 on, a package with unsafe flags may be depended on by a version; before,
+// it may not. Tools/check-package builds one that does.
 
 // What every target of ours is held to.
 let strict: [SwiftSetting] = [
@@ -108,7 +108,8 @@ let package = Package(
     .executableTarget(
       name: "alloccount",
       dependencies: [
-        "CallProbe", "BrokerCore", "BrokerServer", "Counters", "WireFormat", "LinuxIO",
+        "CallProbe", "BrokerCore", "BrokerServer", "Counters", "CountersSupport", "WireFormat",
+        "LinuxIO",
       ],
       path: "Tools/alloccount/tool", swiftSettings: hot,
       linkerSettings: [
@@ -119,12 +120,16 @@ let package = Package(
 
     // The whole broker core with clients, network and clock made up, in one thread.
     .target(
-      name: "Simulation", dependencies: ["BrokerCore", "WireFormat", "Counters"],
+      name: "Simulation", dependencies: ["BrokerCore", "WireFormat", "Counters", "CountersSupport"],
       path: "Tests/Simulation", swiftSettings: strict),
     .executableTarget(
       name: "simulate", dependencies: ["Simulation"], path: "Tools/simulate",
       swiftSettings: strict),
 
+    // Counters in plain memory, for every core that is made without its server.
+    .target(
+      name: "CountersSupport", dependencies: ["Counters"], path: "Tests/CountersSupport",
+      swiftSettings: strict),
     // Vectors and transcripts of Protocol/, for every test target that replays them.
     .target(
       name: "WireSupport", dependencies: ["WireFormat"], path: "Tests/WireSupport",
@@ -132,15 +137,19 @@ let package = Package(
     .testTarget(
       name: "WireFormatTests", dependencies: ["WireFormat", "WireSupport"], swiftSettings: strict),
     .testTarget(
-      name: "MetricsTests", dependencies: ["Metrics", "Counters", "WireFormat"],
+      name: "MetricsTests", dependencies: ["Metrics", "Counters", "CountersSupport", "WireFormat"],
       swiftSettings: strict),
-    .testTarget(name: "CountersTests", dependencies: ["Counters"], swiftSettings: strict),
+    .testTarget(
+      name: "CountersTests", dependencies: ["Counters", "CountersSupport"], swiftSettings: strict),
     .testTarget(
       name: "BrokerCoreTests",
-      dependencies: ["BrokerCore", "Simulation", "WireFormat", "WireSupport", "Counters"],
+      dependencies: [
+        "BrokerCore", "Simulation", "WireFormat", "WireSupport", "Counters", "CountersSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandSupportTests", dependencies: ["CommandSupport", "Counters", "WireFormat"],
+      name: "CommandSupportTests",
+      dependencies: ["CommandSupport", "Counters", "CountersSupport", "WireFormat"],
       swiftSettings: strict),
     .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO", "CKernel"], swiftSettings: strict),
     .testTarget(
@@ -154,6 +163,8 @@ let package = Package(
       name: "HuntDemoTests", dependencies: ["hunt-demo", "GalleonClient"],
       swiftSettings: strict),
     .testTarget(name: "HouseTests", swiftSettings: strict),
-    .testTarget(name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"], swiftSettings: strict),
+    .testTarget(
+      name: "LoadKitTests", dependencies: ["LoadKit", "LinuxIO", "WireFormat"],
+      swiftSettings: strict),
   ]
 )

@@ -40,11 +40,7 @@ final class CountersHome: Sendable {
   }
 
   private init(_ configuration: Configuration, shards: Int, instance: UInt64) throws(SystemError) {
-    let limits = configuration.limits
-    let layout = CountersConfiguration(
-      shards: shards, connectionsPerShard: limits.connectionsMax,
-      publishersPerShard: limits.publishersMax, subscriptionsPerShard: limits.subscriptionsMax,
-      topics: limits.topicsMax + 1)
+    let layout = configuration.limits.countersConfiguration(shards: shards)
     let byteCount = CountersLayout.requiredBytes(layout)
     let base: UnsafeMutableRawPointer
     if configuration.countersPath == "none" {
@@ -188,7 +184,8 @@ struct CountersReserve {
       hasSaidSo = true
       try? Stream.writeAll(
         Stream.standardError,
-        "galleon: the counters' file cannot grow (\(error.errno)): it lacks some rows from now on\n")
+        "galleon: the counters' file cannot grow (\(error.errno)): it lacks some rows from now on"
+          + "\n")
     } catch {
       exitNow(71, "no memory for counters: \(error)")
     }

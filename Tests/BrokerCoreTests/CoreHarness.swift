@@ -1,4 +1,5 @@
 import Counters
+import CountersSupport
 import Testing
 import WireFormat
 import WireSupport
@@ -6,9 +7,6 @@ import WireSupport
 @testable import BrokerCore
 
 /// A core in memory: its shards take turns in one thread, and its connections' bytes are at hand.
-///
-/// `@safe`: the memory of the counters is made and freed here alone, after all that writes there.
-@safe
 final class CoreHarness: TranscriptBroker {
   final class Connection {
     let shard: Int
@@ -27,8 +25,8 @@ final class CoreHarness: TranscriptBroker {
 
   let broker: Broker
   private(set) var shards: [Shard] = []
-  let region: CountersRegion
-  private let memory: UnsafeMutableRawPointer
+  private let counters: CountersOnHeap
+  var region: CountersRegion { counters.region }
   private(set) var connections: [Int: Connection] = [:]
   private(set) var nowNs: UInt64 = 1_000_000_000
   /// Bytes go in one by one, each in a turn of its own.
@@ -36,23 +34,12 @@ final class CoreHarness: TranscriptBroker {
 
   init(_ limits: BrokerLimits = CoreHarness.smallLimits, shards count: Int = 1) {
     broker = Broker(limits: limits, shards: count, instance: 0x1234_0000, name: "test")
-    let configuration = CountersConfiguration(
-      shards: count, connectionsPerShard: limits.connectionsMax,
-      publishersPerShard: limits.publishersMax, subscriptionsPerShard: limits.subscriptionsMax,
-      topics: limits.topicsMax + 1)
-    let bytes = CountersLayout.requiredBytes(configuration)
-    unsafe memory = .allocate(byteCount: bytes, alignment: CountersLayout.tableAlignment)
-    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    region = unsafe CountersRegion(
-      memory: CountersMemory(base: memory, byteCount: bytes), configuration: configuration,
-      processID: 1, instance: 1, startedNs: 1)
+    counters = CountersOnHeap(limits.countersConfiguration(shards: count))
     shards = (0..<count).map { Shard(broker, index: $0, counters: region) }
   }
 
-  deinit {
-    shards = []
-    unsafe memory.deallocate()
-  }
+  // What writes to the counters goes before their memory.
+  deinit { shards = [] }
 
   static var smallLimits: BrokerLimits {
     var limits = BrokerLimits()

@@ -1,24 +1,20 @@
 import CommandSupport
 import Counters
+import CountersSupport
 import Foundation
 import Testing
 
-/// A broker's counters in plain memory.
-@safe final class FakeBroker {
-  let region: CountersRegion
-  private let base: UnsafeMutableRawPointer
-  private let bytes: Int
+/// A broker's counters.
+struct FakeBroker {
+  private let counters: CountersOnHeap
+  var region: CountersRegion { counters.region }
 
   init(instance: UInt64 = 0xFEED) {
     let configuration = CountersConfiguration(
       shards: 2, connectionsPerShard: 100, publishersPerShard: 100, subscriptionsPerShard: 100,
       topics: 100)
-    bytes = CountersLayout.requiredBytes(configuration)
-    unsafe base = .allocate(byteCount: bytes, alignment: 4096)
-    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    region = unsafe CountersRegion(
-      memory: CountersMemory(base: base, byteCount: bytes), configuration: configuration,
-      processID: 42, instance: instance, startedNs: 1_000_000_000_000)
+    counters = CountersOnHeap(
+      configuration, processID: 42, instance: instance, startedNs: 1_000_000_000_000)
     region.broker.setState(.active)
     region.broker.setText(.version, "galleon 0.1.0")
     region.broker.setText(.addresses, "127.0.0.1:4747")
@@ -26,8 +22,6 @@ import Testing
     region.shard(0).set(.pageBytes, 1 << 28)
     for shard in 0..<2 { region.shard(shard).setState(.active) }
   }
-
-  deinit { unsafe base.deallocate() }
 
   /// One topic, one connection with a publisher and a subscription that is behind.
   func populate() {

@@ -1,26 +1,17 @@
 import Counters
+import CountersSupport
 import Metrics
 import Testing
 
 @Suite struct ResponderTests {
-  /// A region in plain memory. Safe as long as nothing of it is used after it.
-  @safe private final class Region {
-    private let words: UnsafeMutableBufferPointer<UInt64>
-    let region: CountersRegion
-
-    init() {
-      let configuration = CountersConfiguration(
+  /// Counters of a broker that is asked.
+  private struct Region {
+    private let counters = CountersOnHeap(
+      CountersConfiguration(
         shards: 2, connectionsPerShard: 4, publishersPerShard: 4, subscriptionsPerShard: 4,
-        topics: 4)
-      let byteCount = CountersLayout.requiredBytes(configuration)
-      unsafe words = .allocate(capacity: byteCount / 8)
-      unsafe words.initialize(repeating: 0)
-      region = unsafe CountersRegion(
-        memory: CountersMemory(base: words.baseAddress!, byteCount: byteCount),
-        configuration: configuration, processID: 1, instance: 2, startedNs: 3_500_000_000)
-    }
-
-    deinit { unsafe words.deallocate() }
+        topics: 4),
+      instance: 2, startedNs: 3_500_000_000)
+    var region: CountersRegion { counters.region }
 
     func ask(_ path: String, nowNs: UInt64 = 0) -> (status: Int, lines: [String]) {
       let memory = region.memory

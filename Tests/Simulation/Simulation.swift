@@ -1,12 +1,10 @@
 import BrokerCore
 import Counters
+import CountersSupport
 public import WireFormat
 
 /// One run of a whole broker with its clients, in one thread: which shard goes on, what the
 /// network does, what clients do and what the clock shows follow from a seed.
-///
-/// `@safe`: the memory of the counters is made and freed here alone, after all that writes there.
-@safe
 public final class Simulation {
   public let seed: UInt64
   public internal(set) var swarm: Swarm
@@ -25,8 +23,8 @@ public final class Simulation {
   /// All are granted what they can take.
   var isResting = false
   var drainDeadlineNs: UInt64 = 0
-  private let countersMemory: UnsafeMutableRawPointer
-  let region: CountersRegion
+  private let counters: CountersOnHeap
+  var region: CountersRegion { counters.region }
   /// Parts of turns, movements of the network and operations so far.
   public private(set) var steps = 0
   /// What sessions heard, nil for those that ended without CLOSE.
@@ -47,27 +45,15 @@ public final class Simulation {
     self.random = random
     broker = Broker(
       limits: swarm.limits, shards: swarm.shards, instance: seed << 16 | 1, name: "simulated")
-    let limits = swarm.limits
-    let configuration = CountersConfiguration(
-      shards: swarm.shards, connectionsPerShard: limits.connectionsMax,
-      publishersPerShard: limits.publishersMax, subscriptionsPerShard: limits.subscriptionsMax,
-      topics: limits.topicsMax + 1)
-    let bytes = CountersLayout.requiredBytes(configuration)
-    unsafe countersMemory = .allocate(byteCount: bytes, alignment: CountersLayout.tableAlignment)
-    unsafe countersMemory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    region = unsafe CountersRegion(
-      memory: CountersMemory(base: countersMemory, byteCount: bytes),
-      configuration: configuration, processID: 1, instance: 1, startedNs: 1)
+    counters = CountersOnHeap(swarm.limits.countersConfiguration(shards: swarm.shards))
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
     clients = (0..<swarm.clients).map { Client(index: $0, world: self) }
   }
 
-  deinit {
-    drivers = []
-    unsafe countersMemory.deallocate()
-  }
+  // What writes to the counters goes before their memory.
+  deinit { drivers = [] }
 
   func fail(_ text: String) { model.fail("step \(steps): \(text)") }
 

@@ -1,10 +1,11 @@
 import BrokerCore
 import Counters
+import CountersSupport
 import WireFormat
 
 // Any bytes, sent by a client to a core, must be answered or end its session: no crash, and nothing
-// left behind. The first byte chooses what the rest is: a stream as it is, or the sizes of its reads,
-// the time that passes between them and which of two connections each is for.
+// left behind. The first byte chooses what the rest is: a stream as it is, or the sizes of its
+// reads, the time that passes between them and which of two connections each is for.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOne(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
@@ -25,7 +26,7 @@ public func fuzzOne(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 final class FuzzCore {
   let broker: Broker
   let shard: Shard
-  let memory: UnsafeMutableRawPointer
+  let counters: CountersOnHeap
   var ids: [ConnectionID?] = [nil, nil]
   var nowNs: UInt64 = 1_000_000_000
   /// Bytes that each socket takes a turn.
@@ -46,19 +47,9 @@ final class FuzzCore {
     limits.controlBytesPerSession = 256 << 10
     limits.meshBytes = 512 << 10
     broker = Broker(limits: limits, shards: 1, instance: 7, name: "fuzz")
-    let configuration = CountersConfiguration(
-      shards: 1, connectionsPerShard: 4, publishersPerShard: 16, subscriptionsPerShard: 16,
-      topics: 9)
-    let bytes = CountersLayout.requiredBytes(configuration)
-    memory = .allocate(byteCount: bytes, alignment: CountersLayout.tableAlignment)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    let region = CountersRegion(
-      memory: CountersMemory(base: memory, byteCount: bytes), configuration: configuration,
-      processID: 1, instance: 1, startedNs: 1)
-    shard = Shard(broker, index: 0, counters: region)
+    counters = CountersOnHeap(limits.countersConfiguration(shards: 1))
+    shard = Shard(broker, index: 0, counters: counters.region)
   }
-
-  deinit { memory.deallocate() }
 
   func turn(_ read: () -> Void = {}) {
     shard.beginTurn(nowNs: nowNs, realtimeNs: nowNs)
@@ -71,7 +62,8 @@ final class FuzzCore {
       let count = min(room, shard.transmitBytes)
       var sum = 0
       for vector in shard.transmitVectors {
-        for byte in UnsafeRawBufferPointer(start: vector.base, count: vector.count) { sum &+= Int(byte) }
+        let bytes = UnsafeRawBufferPointer(start: vector.base, count: vector.count)
+        for byte in bytes { sum &+= Int(byte) }
       }
       precondition(sum >= 0)
       shard.transmitted(count, realtimeNs: nowNs)

@@ -1,6 +1,7 @@
 import BrokerCore
 import CallProbe
 import Counters
+import CountersSupport
 import WireFormat
 
 /// Small tables, so that many brokers in a row are made quickly; nothing on the data path depends
@@ -23,17 +24,9 @@ private func limits() -> BrokerLimits {
 /// Sets the peers up, warms up, counts, and says whether everything arrived.
 func run(_ scenario: Scenario, isTracing: Bool) -> Outcome {
   let limits = limits()
-  let layout = CountersConfiguration(
-    shards: scenario.shards, connectionsPerShard: limits.connectionsMax,
-    publishersPerShard: limits.publishersMax, subscriptionsPerShard: limits.subscriptionsMax,
-    topics: limits.topicsMax + 1)
-  let byteCount = CountersLayout.requiredBytes(layout)
-  let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096)
-  unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
-  defer { unsafe memory.deallocate() }
-  let region = unsafe CountersRegion(
-    memory: CountersMemory(base: memory, byteCount: byteCount), configuration: layout,
-    processID: 1, instance: 1, startedNs: 1)
+  let counters = CountersOnHeap(limits.countersConfiguration(shards: scenario.shards))
+  defer { withExtendedLifetime(counters) {} }
+  let region = counters.region
   let broker = Broker(limits: limits, shards: scenario.shards, instance: 1, name: "counted")
   let a = Shard(broker, index: 0, counters: region)
   let b = scenario.shards > 1 ? Shard(broker, index: 1, counters: region) : a
