@@ -18,19 +18,41 @@
 ///     24  sent          u64, ns
 ///
 /// `sent` is when the event was published, in nanoseconds since 1970 in universal time. `step`
-/// counts the fixes of one player from 1, so that a receiver can tell whether it has all of them and
-/// in their order. An elevation that is not known is the smallest i32. Keys are the number in
+/// counts the fixes of one player from 1, so that a receiver can tell whether it has all of them
+/// and in their order. An elevation that is not known is the smallest i32. Keys are the number in
 /// decimal digits.
 protocol HuntPayload: Equatable, Sendable {
   static var byteCount: Int { get }
-  init?(decoding bytes: ArraySlice<UInt8>)
-  func encoded(sentNs: UInt64) -> [UInt8]
+  /// With numbers that mean nothing, to be read into.
+  init()
+  /// Set when it is published, and not before.
+  var sentNs: UInt64 { get set }
+  /// Passes over all fields in the order above. The one list of them serves reading and writing.
+  mutating func visit(_ fields: inout some FieldVisitor)
+}
+
+extension HuntPayload {
+  init?(decoding bytes: ArraySlice<UInt8>) {
+    guard bytes.count == Self.byteCount else { return nil }
+    self.init()
+    var reader = FieldReader(bytes)
+    visit(&reader)
+    guard reader.areReservedZero else { return nil }
+  }
+
+  func encoded(sentNs: UInt64) -> [UInt8] {
+    var sent = self
+    sent.sentNs = sentNs
+    var writer = FieldWriter(capacity: Self.byteCount)
+    sent.visit(&writer)
+    return writer.bytes
+  }
 }
 
 /// A player is somewhere.
 struct PositionPayload: HuntPayload {
   struct Flags: OptionSet, Hashable, Sendable {
-    let rawValue: UInt8
+    var rawValue: UInt8
     /// The recording paused before this fix, so the player stood still and then jumped.
     static var afterPause: Flags { Flags(rawValue: 1) }
     /// The first fix of a round: the player is back where the walk begins.
@@ -39,55 +61,26 @@ struct PositionPayload: HuntPayload {
 
   static var byteCount: Int { 32 }
 
-  var player: UInt32
-  var step: UInt32
-  var place: Place
+  var player: UInt32 = 0
+  var step: UInt32 = 0
+  var place = Place()
   var elevationCm: Int32?
-  var fix: UInt16
-  var flags: Flags
-  var walk: UInt8
-  /// Set when it is published, and not before.
+  var fix: UInt16 = 0
+  var flags: Flags = []
+  var walk: UInt8 = 0
   var sentNs: UInt64 = 0
 
-  init(
-    player: UInt32, step: UInt32, place: Place, elevationCm: Int32?, fix: UInt16, flags: Flags,
-    walk: UInt8
-  ) {
-    self.player = player
-    self.step = step
-    self.place = place
-    self.elevationCm = elevationCm
-    self.fix = fix
-    self.flags = flags
-    self.walk = walk
-  }
-
-  init?(decoding bytes: ArraySlice<UInt8>) {
-    guard bytes.count == Self.byteCount else { return nil }
-    var reader = FieldReader(bytes)
-    player = reader.next()
-    step = reader.next()
-    place = Place(latitudeE7: reader.next(), longitudeE7: reader.next())
-    let elevation: Int32 = reader.next()
+  mutating func visit(_ fields: inout some FieldVisitor) {
+    var elevation = elevationCm ?? .min
+    fields.number(&player)
+    fields.number(&step)
+    fields.place(&place)
+    fields.number(&elevation)
+    fields.number(&fix)
+    fields.number(&flags.rawValue)
+    fields.number(&walk)
+    fields.number(&sentNs)
     elevationCm = elevation == .min ? nil : elevation
-    fix = reader.next()
-    flags = Flags(rawValue: reader.next())
-    walk = reader.next()
-    sentNs = reader.next()
-  }
-
-  func encoded(sentNs: UInt64) -> [UInt8] {
-    var writer = FieldWriter(capacity: Self.byteCount)
-    writer.append(player)
-    writer.append(step)
-    writer.append(place.latitudeE7)
-    writer.append(place.longitudeE7)
-    writer.append(elevationCm ?? .min)
-    writer.append(fix)
-    writer.append(flags.rawValue)
-    writer.append(walk)
-    writer.append(sentNs)
-    return writer.bytes
   }
 }
 
@@ -95,34 +88,16 @@ struct PositionPayload: HuntPayload {
 struct TreasurePayload: HuntPayload {
   static var byteCount: Int { 24 }
 
-  var treasure: UInt32
-  var points: UInt32
-  var place: Place
+  var treasure: UInt32 = 0
+  var points: UInt32 = 0
+  var place = Place()
   var sentNs: UInt64 = 0
 
-  init(treasure: UInt32, points: UInt32, place: Place) {
-    self.treasure = treasure
-    self.points = points
-    self.place = place
-  }
-
-  init?(decoding bytes: ArraySlice<UInt8>) {
-    guard bytes.count == Self.byteCount else { return nil }
-    var reader = FieldReader(bytes)
-    treasure = reader.next()
-    points = reader.next()
-    place = Place(latitudeE7: reader.next(), longitudeE7: reader.next())
-    sentNs = reader.next()
-  }
-
-  func encoded(sentNs: UInt64) -> [UInt8] {
-    var writer = FieldWriter(capacity: Self.byteCount)
-    writer.append(treasure)
-    writer.append(points)
-    writer.append(place.latitudeE7)
-    writer.append(place.longitudeE7)
-    writer.append(sentNs)
-    return writer.bytes
+  mutating func visit(_ fields: inout some FieldVisitor) {
+    fields.number(&treasure)
+    fields.number(&points)
+    fields.place(&place)
+    fields.number(&sentNs)
   }
 }
 
@@ -130,65 +105,69 @@ struct TreasurePayload: HuntPayload {
 struct RewardPayload: HuntPayload {
   static var byteCount: Int { 24 }
 
-  var treasure: UInt32
-  var points: UInt32
-  var player: UInt32
+  var treasure: UInt32 = 0
+  var points: UInt32 = 0
+  var player: UInt32 = 0
   var sentNs: UInt64 = 0
 
-  init(treasure: UInt32, points: UInt32, player: UInt32) {
-    self.treasure = treasure
-    self.points = points
-    self.player = player
-  }
-
-  init?(decoding bytes: ArraySlice<UInt8>) {
-    guard bytes.count == Self.byteCount else { return nil }
-    var reader = FieldReader(bytes)
-    treasure = reader.next()
-    points = reader.next()
-    player = reader.next()
-    let reserved: UInt32 = reader.next()
-    guard reserved == 0 else { return nil }
-    sentNs = reader.next()
-  }
-
-  func encoded(sentNs: UInt64) -> [UInt8] {
-    var writer = FieldWriter(capacity: Self.byteCount)
-    writer.append(treasure)
-    writer.append(points)
-    writer.append(player)
-    writer.append(UInt32(0))
-    writer.append(sentNs)
-    return writer.bytes
+  mutating func visit(_ fields: inout some FieldVisitor) {
+    fields.number(&treasure)
+    fields.number(&points)
+    fields.number(&player)
+    fields.reserved(bytes: 4)
+    fields.number(&sentNs)
   }
 }
 
-private struct FieldReader {
+/// What is done with each field of a payload: read from bytes or written to them.
+protocol FieldVisitor {
+  mutating func number<Number: FixedWidthInteger>(_ value: inout Number)
+  /// So many bytes that are zero.
+  mutating func reserved(bytes: Int)
+}
+
+extension FieldVisitor {
+  mutating func place(_ place: inout Place) {
+    number(&place.latitudeE7)
+    number(&place.longitudeE7)
+  }
+}
+
+private struct FieldReader: FieldVisitor {
   private var rest: ArraySlice<UInt8>
+  private(set) var areReservedZero = true
 
   init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
   /// The sizes were checked before.
-  mutating func next<Number: FixedWidthInteger>() -> Number {
-    var value: Number = 0
+  mutating func number<Number: FixedWidthInteger>(_ value: inout Number) {
+    value = 0
     let size = Number.bitWidth / 8
     for byte in rest.prefix(size).reversed() {
       value = (Number.bitWidth == 8 ? 0 : value << 8) | Number(truncatingIfNeeded: byte)
     }
     rest = rest.dropFirst(size)
-    return value
+  }
+
+  mutating func reserved(bytes: Int) {
+    if rest.prefix(bytes).contains(where: { $0 != 0 }) { areReservedZero = false }
+    rest = rest.dropFirst(bytes)
   }
 }
 
-private struct FieldWriter {
+private struct FieldWriter: FieldVisitor {
   private(set) var bytes: [UInt8] = []
 
   init(capacity: Int) { bytes.reserveCapacity(capacity) }
 
-  mutating func append<Number: FixedWidthInteger>(_ value: Number) {
+  mutating func number<Number: FixedWidthInteger>(_ value: inout Number) {
     for shift in stride(from: 0, to: Number.bitWidth, by: 8) {
       bytes.append(UInt8(truncatingIfNeeded: value >> Number(shift)))
     }
+  }
+
+  mutating func reserved(bytes count: Int) {
+    bytes += [UInt8](repeating: 0, count: count)
   }
 }
 
@@ -197,5 +176,7 @@ private struct FieldWriter {
 func sentTimeNs(of payload: ArraySlice<UInt8>) -> UInt64? {
   guard payload.count == 24 || payload.count == 32 else { return nil }
   var reader = FieldReader(payload.suffix(8))
-  return reader.next()
+  var sentNs: UInt64 = 0
+  reader.number(&sentNs)
+  return sentNs
 }

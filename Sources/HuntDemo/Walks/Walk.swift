@@ -1,9 +1,9 @@
 /// A place as the receiver recorded it, in whole units so that it is the same on every machine.
 struct Place: Hashable, Sendable {
   /// Degrees north in ten millionths: about a centimetre.
-  var latitudeE7: Int32
+  var latitudeE7: Int32 = 0
   /// Degrees east in ten millionths.
-  var longitudeE7: Int32
+  var longitudeE7: Int32 = 0
 }
 
 /// What a receiver recorded at one moment.
