@@ -7,8 +7,8 @@ import WireSupport
 
 /// Those who wait are woken, whatever happens to others who wait.
 @Suite struct WaitingTests {
-  /// Two loops wait for one delivery. The one that it wakes is cancelled before it can take it: then
-  /// the other one must get it, as no further delivery may ever come.
+  /// Two loops wait for one delivery. The one that it wakes is cancelled before it can take it:
+  /// then the other one must get it, as no further delivery may ever come.
   @Test(.timeLimit(.minutes(2)))
   func aCancelledLoopLeavesItsDeliveryToTheOther() async throws {
     for _ in 1...200 {
@@ -17,7 +17,8 @@ import WireSupport
       scripted.feed(BrokerFrames.topicInfo())
       func reader() -> Task<Event?, any Error> {
         Task {
-          guard case .event(let event) = try await DeliveryReader(core).next() else { return nil }
+          let reader = DeliveryReader(core, of: nil)
+          guard case .event(let event) = try await reader.next() else { return nil }
           return event
         }
       }

@@ -5,6 +5,8 @@
 @usableFromInline
 final class DeliveryReader {
   private let core: SubscriptionCore
+  /// Kept while somebody reads it, since one that nobody refers to is closed.
+  private let subscription: Subscription?
   private var fetched = Queue<Delivery>()
   private var batch: DeliveredBatch?
   /// Taken and not yet booked as consumed.
@@ -15,8 +17,9 @@ final class DeliveryReader {
   /// back while it works through a long run.
   private static var bookingsPerWindow: UInt64 { 4 }
 
-  init(_ core: SubscriptionCore) {
+  init(_ core: SubscriptionCore, of subscription: Subscription?) {
     self.core = core
+    self.subscription = subscription
   }
 
   deinit {

@@ -35,7 +35,7 @@ public final class Subscription: AsyncSequence, Sendable {
   public var pattern: String { core.pattern }
 
   public func makeAsyncIterator() -> Iterator {
-    Iterator(reader: DeliveryReader(core), subscription: self)
+    Iterator(reader: DeliveryReader(core, of: self))
   }
 
   /// The same sequence with everything that is not an event as values.
@@ -75,12 +75,6 @@ public final class Subscription: AsyncSequence, Sendable {
   /// Takes events from a subscription.
   public struct Iterator: AsyncIteratorProtocol {
     @usableFromInline let reader: DeliveryReader
-    private let subscription: Subscription
-
-    init(reader: DeliveryReader, subscription: Subscription) {
-      self.reader = reader
-      self.subscription = subscription
-    }
 
     /// The next event; nil when the subscription was closed. What the policy has left out is passed
     /// over.
@@ -99,10 +93,6 @@ public final class Subscription: AsyncSequence, Sendable {
         }
       }
       return nil
-    }
-
-    public mutating func next() async throws(GalleonError) -> Event? {
-      try await next(isolation: nil)
     }
   }
 }
@@ -131,18 +121,12 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
   let subscription: Subscription
 
   public func makeAsyncIterator() -> Iterator {
-    Iterator(reader: DeliveryReader(subscription.core), subscription: subscription)
+    Iterator(reader: DeliveryReader(subscription.core, of: subscription))
   }
 
   /// Takes everything from a subscription.
   public struct Iterator: AsyncIteratorProtocol {
     @usableFromInline let reader: DeliveryReader
-    private let subscription: Subscription
-
-    init(reader: DeliveryReader, subscription: Subscription) {
-      self.reader = reader
-      self.subscription = subscription
-    }
 
     /// What comes next; nil when the subscription was closed.
     ///
@@ -153,10 +137,6 @@ public struct SubscriptionItems: AsyncSequence, Sendable {
     ) async throws(GalleonError) -> Element? {
       if let event = reader.nextInBatch() { return .event(event) }
       return try await reader.next()
-    }
-
-    public mutating func next() async throws(GalleonError) -> Element? {
-      try await next(isolation: nil)
     }
   }
 }
