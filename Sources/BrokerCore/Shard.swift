@@ -295,7 +295,8 @@ public final class Shard {
   /// Something can be written at once.
   public var hasTransmit: Bool { transmitList != noSlot }
 
-  /// Notes that shard `other` has something to look at; whether it sleeps is seen at the turn's end.
+  /// Notes that shard `other` has something to look at; whether it sleeps is seen at the turn's
+  /// end.
   @inline(__always)
   func wake(_ other: Int) { wakeMask |= 1 << UInt64(other) }
 

@@ -9,8 +9,8 @@ public struct Configuration: Sendable {
   public var unixPath: String?
   /// Threads with an event loop each; 0 takes one for every two processors, rounded up. The other
   /// half is for the kernel's work on the sockets and for the clients of the same machine: with two
-  /// processors shared by all, one shard carried 1.2 to 1.4 times what two did from one publisher to
-  /// 1, 100 and 1000 subscribers, at less than half the latency at 100,000 events a second; two
+  /// processors shared by all, one shard carried 1.2 to 1.4 times what two did from one publisher
+  /// to 1, 100 and 1000 subscribers, at less than half the latency at 100,000 events a second; two
   /// carried more from 8 to 8 (1.1 times) and to 19,800 subscribers (1.8 times).
   public var shards = 0
   /// Ceilings and bounds. `limits.ringBytes` is the `--memory` of the command line.

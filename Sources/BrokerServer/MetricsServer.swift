@@ -2,8 +2,8 @@ import Counters
 import LinuxIO
 import Metrics
 
-/// A thread that answers who asks for metrics, and sleeps until somebody does: the shards do nothing
-/// for it.
+/// A thread that answers who asks for metrics, and sleeps until somebody does: the shards do
+/// nothing for it.
 final class MetricsServer {
   private let stopEvent: StopEvent
   private var thread: Thread?

@@ -199,7 +199,9 @@ final class ShardLoop {
   private func writeSockets() -> Int {
     var work = 0
     var bytes = 0
-    while bytes < ShardLoop.transmitBytesPerTurn, work < ShardLoop.transmitsPerTurn, let id = shard.pollTransmit() {
+    while bytes < ShardLoop.transmitBytesPerTurn, work < ShardLoop.transmitsPerTurn,
+      let id = shard.pollTransmit()
+    {
       guard let fd = sockets.fd(id) else { preconditionFailure("a connection without a socket") }
       work += 1
       do throws(SystemError) {
@@ -252,7 +254,8 @@ final class ShardLoop {
 
   private func adopt(_ accepted: Handoff.Accepted) {
     let fd = accepted.fd
-    guard !isDraining, !accepted.isRefused, let id = shard.openConnection(peer: accepted.peer) else {
+    guard !isDraining, !accepted.isRefused, let id = shard.openConnection(peer: accepted.peer)
+    else {
       let bytes = shard.refusal(isDraining ? .draining : .tooManyConnections)
       unsafe bytes.withUnsafeBytes { raw in
         do throws(SystemError) {

@@ -39,8 +39,8 @@ import Synchronization
       let position = offset + done
       let wordStart = position & ~7
       if wordStart >= wordsEnd { return done }
-      // What comes later in a row must not be older than its sequence, which is the row's first word:
-      // on x86-64 all loads keep their order, on arm64 only those that acquire.
+      // What comes later in a row must not be older than its sequence, which is the row's first
+      // word: on x86-64 all loads keep their order, on arm64 only those that acquire.
       let word = words.loadAcquiring64(wordStart)
       if position == wordStart && count - done >= 8 {
         unsafe target.storeBytes(of: word.littleEndian, toByteOffset: done, as: UInt64.self)

@@ -86,8 +86,8 @@ public struct CountersRegion: Sendable {
   }
 
   /// Copies bytes as `CountersMemory.copy` does, but touches nothing that was never written: rows
-  /// that no shard has used read as zero. In a sparse file on tmpfs reading a hole would take memory
-  /// for it, and where there is none left, end the process.
+  /// that no shard has used read as zero. In a sparse file on tmpfs reading a hole would take
+  /// memory for it, and where there is none left, end the process.
   public func copy(from offset: Int, into target: UnsafeMutableRawBufferPointer) -> Int {
     guard offset >= 0 && offset < memory.byteCount else { return 0 }
     let end = offset + min(target.count, memory.byteCount - offset)

@@ -146,8 +146,8 @@ public final class GalleonClient: Sendable {
       do throws(GalleonError) {
         return try await shared.request(core, payload, headers: headers, timeout: timeout)
       } catch {
-        // Somebody's request to another topic may have closed this publisher meanwhile. Where it was
-        // the client that closed, the next one says so.
+        // Somebody's request to another topic may have closed this publisher meanwhile. Where it
+        // was the client that closed, the next one says so.
         guard error == .clientClosed, !core.counts.isOpen else { throw error }
       }
     }

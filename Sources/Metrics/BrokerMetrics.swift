@@ -129,7 +129,8 @@ extension Exposition {
       }
     }
     family(
-      "galleon_objects_left_out", .gauge, "Topics and subscriptions beyond the most that are listed.")
+      "galleon_objects_left_out", .gauge,
+      "Topics and subscriptions beyond the most that are listed.")
     sample(
       UInt64(
         snapshot.topics.count - topics.count + snapshot.subscriptions.count - subscriptions.count))

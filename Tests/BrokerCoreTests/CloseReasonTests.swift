@@ -58,8 +58,12 @@ import WireSupport
     [
       Case(reason: .badMagic, isWelcomed: false, bytes: hello(magic: 1)),
       Case(reason: .unsupportedVersion, isWelcomed: false, bytes: hello(versions: 3...4)),
-      Case(reason: .handshakeRequired, isWelcomed: false, bytes: frame(0x03, [UInt8](repeating: 0, count: 8))),
-      Case(reason: .handshakeRequired, isWelcomed: false, bytes: frame(0x12, [UInt8](repeating: 0, count: 80))),
+      Case(
+        reason: .handshakeRequired, isWelcomed: false,
+        bytes: frame(0x03, [UInt8](repeating: 0, count: 8))),
+      Case(
+        reason: .handshakeRequired, isWelcomed: false,
+        bytes: frame(0x12, [UInt8](repeating: 0, count: 80))),
       Case(reason: .frameTooLarge, isWelcomed: false, bytes: [0x01, 0x20, 0, 0]),
       Case(reason: .duplicateHello, bytes: hello()),
       Case(reason: .frameTooLarge, bytes: [0x01, 0, 4, 0]),

@@ -239,8 +239,8 @@ import WireSupport
 
   // MARK: Small rings
 
-  /// What comes in one read is more than the ring keeps: a subscription with credit gets it all, and
-  /// the publishers wait for no longer than that takes.
+  /// What comes in one read is more than the ring keeps: a subscription with credit gets it all,
+  /// and the publishers wait for no longer than that takes.
   @Test(arguments: [0, 20] as [UInt64])
   func aReadLargerThanTheRing(retentionEvents: UInt64) {
     let core = CoreHarness()

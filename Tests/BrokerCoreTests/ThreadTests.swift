@@ -105,7 +105,9 @@ import Testing
         let tail = topic.tail()
         guard tail.page != 0 else { continue }
         let i = tail.sequence
-        if i < last || tail.page != UInt(i) * 8 || tail.offset != Int(i) * 2 || tail.bytes != i * 3 {
+        if i < last || tail.page != UInt(i) * 8 || tail.offset != Int(i) * 2
+          || tail.bytes != i * 3
+        {
           faults += 1
         }
         last = i

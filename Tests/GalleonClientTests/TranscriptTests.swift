@@ -21,7 +21,10 @@ import WireSupport
   @Test(arguments: [
     ("C> SUBSCRIBE ref=1 events_total=5 bytes_total=5 pattern=\"hunt\"\nC> PONG time=1", 4),
     ("C> OPEN_TOPIC ref=1 topic=\"a\"\nS> TOPIC ref=1\nS> ACK ref=1 through=1", 5),
-    ("C> SUBSCRIBE ref=1 events_total=9 bytes_total=9 pattern=\"a\"\nS> SUBSCRIBED ref=1\nS> GAP ref=1 first=3 last=2 cause=expired count=0", 5),
+    (
+      "C> SUBSCRIBE ref=1 events_total=9 bytes_total=9 pattern=\"a\"\nS> SUBSCRIBED ref=1\n"
+        + "S> GAP ref=1 first=3 last=2 cause=expired count=0", 5
+    ),
     ("S> PONG time=1", 3),
     ("C> UNSUBSCRIBE ref=7", 3),
   ])

@@ -14,20 +14,23 @@ import Testing
   /// Swift files below a folder of the package, generated ones left out.
   static func sources(_ folder: String) throws -> [Source] {
     let base = root.appendingPathComponent(folder)
-    let names = FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String } ?? []
-    let files = names.filter { $0.hasSuffix(".swift") && !$0.contains("+Generated") }.sorted()
+    let names = FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String }
+    let files = (names ?? []).filter { $0.hasSuffix(".swift") && !$0.contains("+Generated") }
+      .sorted()
     try #require(!files.isEmpty, "no sources in \(folder)")
     return try files.map { name in
       let text = try String(contentsOf: base.appendingPathComponent(name), encoding: .utf8)
       return Source(
-        path: "\(folder)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+        path: "\(folder)/\(name)",
+        lines: text.split(separator: "\n", omittingEmptySubsequences: false))
     }
   }
 
   static func imports(_ source: Source) -> [String] {
     source.lines.compactMap { line in
       let words = line.split(separator: " ")
-      guard let at = words.firstIndex(of: "import"), at <= 1, at + 1 < words.count else { return nil }
+      guard let at = words.firstIndex(of: "import"), at <= 1, at + 1 < words.count
+      else { return nil }
       return String(words[at + 1])
     }
   }
@@ -78,8 +81,7 @@ import Testing
         return code.split { !$0.isLetter && $0 != "_" }.contains("unsafe")
       }
     }
-    #expect(
-      files.count <= most,
-      "unsafe code in \(files.count) files of \(module): \(files.map(\.path).joined(separator: ", "))")
+    let paths = files.map(\.path).joined(separator: ", ")
+    #expect(files.count <= most, "unsafe code in \(files.count) files of \(module): \(paths)")
   }
 }

@@ -195,7 +195,8 @@ import Testing
     var random = SeededRandom(seed: 8)
     // Around the corner of four cells, with coordinates below zero as well.
     for origin in [
-      Place(latitudeE7: 450_000_000, longitudeE7: 140_000_000), Place(latitudeE7: 0, longitudeE7: 0),
+      Place(latitudeE7: 450_000_000, longitudeE7: 140_000_000),
+      Place(latitudeE7: 0, longitudeE7: 0),
     ] {
       var map = TreasureMap()
       var all: [TreasureMap.Treasure] = []

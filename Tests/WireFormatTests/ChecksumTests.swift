@@ -29,7 +29,8 @@ import Testing
     var random = SeededRandom(seed: seed)
     let bytes = random.bytes(40_000)
     let near = [1536, 4096, 12287, 12288, 12289, 24576, 39_992]
-    let lengths = Array(0...1100) + near + (0..<300).map { _ in Int.random(in: 0...39_992, using: &random) }
+    let some = (0..<300).map { _ in Int.random(in: 0...39_992, using: &random) }
+    let lengths = Array(0...1100) + near + some
     unsafe bytes.withUnsafeBytes { raw in
       for length in lengths {
         let start = Int.random(in: 0...7, using: &random)

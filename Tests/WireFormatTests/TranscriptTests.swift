@@ -36,7 +36,9 @@ import WireSupport
     #expect(!transcript.steps.isEmpty)
     // What is bound while a broker answers is made up here: any number does.
     var bindings = Bindings()
-    for text in ["instance", "epoch", "inbox", "id", "total", "first", "second"] { bindings.values[text] = 7 }
+    for text in ["instance", "epoch", "inbox", "id", "total", "first", "second"] {
+      bindings.values[text] = 7
+    }
     for text in ["hunt", "hunt.7.loot", "hunt.8.loot", "ask", "board"] {
       bindings.topicIDs[text] = 3
     }
@@ -129,7 +131,8 @@ import WireSupport
   @Test(arguments: [
     "C> NOBODY", "C> PING clock=1", "clock 250", "close nothing", "C> PUBLISH batch{x=1}",
     "X> PING", "C> hex 0", "return 1", "return2", "drain", "drain retry_after_ms=1", "only client",
-    "C> SUBSCRIBE position{sequence=1}", "S> DELIVER batch{events=\"a\"*x}", "C> HELLO client_name=\"open", "S> DELIVER batch{events=a}",
+    "C> SUBSCRIBE position{sequence=1}", "S> DELIVER batch{events=\"a\"*x}",
+    "C> HELLO client_name=\"open", "S> DELIVER batch{events=a}",
   ])
   func aLineThatIsNoneIsRefused(line: String) {
     #expect(throws: TranscriptError.self) { try Transcript(name: "probe", text: line) }

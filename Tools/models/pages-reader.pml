@@ -2,8 +2,8 @@
  * Topics/Shard+Patterns.swift (`matchTopic`, `loseInterest`, `letGo`), Delivery/Shard+FanOut.swift
  * (`moveTail`, `floorRose`, `leavePages`, `normalize`, `updateHold`) and Shard+Transmit.swift.
  *
- * A turn is either what came in, in the order of `handleInbound`, or one thing that a peer wants; it
- * ends with the hold. From any moment on a reader may be asked for nothing more (`resting`): its
+ * A turn is either what came in, in the order of `handleInbound`, or one thing that a peer wants;
+ * it ends with the hold. From any moment on a reader may be asked for nothing more (`resting`): its
  * subscriptions stay where they are, as those of a peer that takes nothing.
  */
 #define requests (request[0] == asked || request[READERS * SUBS - 1] == asked \
@@ -184,7 +184,7 @@ inline want(r, n) {              /* what a peer may want of one subscription */
 active [READERS] proctype reader() {
   byte r = _pid, s, low, begins = (_pid == 0 -> BEGINS : 0), page, off, seq;
   bool resting;
-  if                                                     /* matchTopic: a pattern matches, or none */
+  if                                                    /* matchTopic: a pattern matches, or none */
   :: atomic { interest[r] = true; interested[r] = true; seen[r].seq = 1; state[r * SUBS] = ATTAIL }
      atomic { moveTail(r); updateHold(r) }
   :: atomic { setHold(r, FAR) }

@@ -101,7 +101,7 @@ inline performAttach(s) {
     :: else -> answer[s].page = last; answer[s].off = used[last]; answer[s].seq = nextSeq
     fi;
     pin[s] = answer[s].seq;
-    if                                                   /* of the page: a place may be at its end */
+    if                                                  /* of the page: a place may be at its end */
     :: last != 0 && answer[s].seq == nextSeq -> pin[s]--
     :: else
     fi;
@@ -148,8 +148,8 @@ inline giveUp(to) {              /* the oldest page, unless somebody may still l
   }
 }
 
-/* A ring's only page. All subscriptions are told at once here to be at the end; there they have 5 ms
- * to be sent what is in it. */
+/* A ring's only page. All subscriptions are told at once here to be at the end; there they have
+ * 5 ms to be sent what is in it. */
 inline vacate() {
   atomic {
     vacating = true; vacates--;
@@ -178,7 +178,7 @@ inline addPage() {
        :: else -> head = i; firstPage = i
        fi;
        last = i; vacating = false
-    :: else                                              /* nil: the publisher waits, and asks again */
+    :: else                                         /* nil: the publisher waits, and asks again */
     fi;
     i = 0
   }

@@ -7,10 +7,10 @@
  *   KIND 2: a row of counters                 Sources/Counters/RowCells.swift (`beginUpdate`,
  *           `endUpdate`), CountersMemory.swift (`copy`), CountersReader.swift (`agree`)
  *
- * Memory orderings. The writer's relaxed stores (`waiting`) reach memory in any order, the version's
- * too (`versionWaits`). A release fence, and a release store, wait for what was stored before. The
- * reader's two relaxed loads come in any order, before or after its load of the version unless that
- * acquires; behind the acquiring fence comes the second look at the version.
+ * Memory orderings. The writer's relaxed stores (`waiting`) reach memory in any order, the
+ * version's too (`versionWaits`). A release fence, and a release store, wait for what was stored
+ * before. The reader's two relaxed loads come in any order, before or after its load of the version
+ * unless that acquires; behind the acquiring fence comes the second look at the version.
  *
  * FAULT 1: the version is stored relaxed             2: no fence before the words are stored
  *       3: the version is not loaded acquiring       4: there is no second look
@@ -48,7 +48,7 @@ active proctype writer() {
      :: KIND != 0 -> atomic { versionOut = value * STEP - 1; versionWaits = true }       /* odd */
      :: KIND == 0
      fi;
-     FAULT == 2 || (!versionWaits && allStored);                    /* atomicMemoryFence(releasing) */
+     FAULT == 2 || (!versionWaits && allStored);               /* atomicMemoryFence(releasing) */
      atomic { wordsOut[slot] = value; waiting[slot] = true }
      atomic { wordsOut[slot + 1] = value; waiting[slot + 1] = true }
      FAULT == 1 || (!waiting[slot] && !waiting[slot + 1]);          /* releasing */

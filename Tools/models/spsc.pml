@@ -1,23 +1,23 @@
 /* The ring of messages from one shard to another: Sources/BrokerCore/Ring/SPSCRing.swift.
  *
  * One unit here is 8 bytes there, and a message is a header of one unit and up to three more. Every
- * unit carries the number of its message, so that a reader sees what it should not. Positions wrap at
- * WRAP, which is not far above the capacity, as they do at 2^64.
+ * unit carries the number of its message, so that a reader sees what it should not. Positions wrap
+ * at WRAP, which is not far above the capacity, as they do at 2^64.
  *
  * Memory orderings. The producer's plain stores (`waiting`) reach memory one by one, in any order,
  * whenever `drain` says so; the release store of the tail waits until all of them have. The
  * consumer's loads of a message stand between its acquiring load of the tail and its release store
- * of the head. A load that returns an old position needs no buffer of its own: each side goes on with
- * a private copy (`headSeen`, `tailSeen`) for as long as that will do, however old it is.
+ * of the head. A load that returns an old position needs no buffer of its own: each side goes on
+ * with a private copy (`headSeen`, `tailSeen`) for as long as that will do, however old it is.
  *
  * FAULT 1: the tail is stored relaxed            2: the head is released before the message is read
- *       3: a message is read before the tail     4: the filler is not counted when room is looked for
+ *       3: a message is read before the tail     4: the filler is not counted when looking for room
  *       5: positions are compared, not subtracted
  */
 #ifndef CAPACITY
 #define CAPACITY 4
 #endif
-#define WRAP     (CAPACITY * 2)              /* a multiple of CAPACITY, as 2^64 is of every capacity */
+#define WRAP     (CAPACITY * 2)           /* a multiple of CAPACITY, as 2^64 is of every capacity */
 #define NUMBERS  3               /* what was released is no number, so these few show an order */
 #define FILLER   0
 #define NOTHING  255

@@ -1,13 +1,13 @@
 /* A shard that goes to sleep, and two others that have something for it.
  *
- *   sleeper    Sources/BrokerServer/ShardLoop.swift (`turn`, `wait`), Shard.swift (`prepareToSleep`,
- *              `wakeUp`, `handleInbound`), DirtyBits.swift (`takeAll`, `isEmpty`)
+ *   sleeper    Sources/BrokerServer/ShardLoop.swift (`turn`, `wait`), Shard.swift
+ *              (`prepareToSleep`, `wakeUp`, `handleInbound`), DirtyBits.swift (`takeAll`, `isEmpty`)
  *   messenger  a message: SPSCRing.swift (`commit`), then Shard.swift (`wake`, `takeWakes`)
  *   raiser     a word that rises: the word, DirtyBits.swift (`add`), then as above
  *
- * Memory orderings. A release store and the plain or sequentially consistent store of a word stay in
- * the storing processor's buffer (`tailOut`, `wordOut`, `sleepingOut`) until `drain` brings them to
- * memory, past any later load of the same thread; that is what x86 does with a plain store, and
+ * Memory orderings. A release store and the plain or sequentially consistent store of a word stay
+ * in the storing processor's buffer (`tailOut`, `wordOut`, `sleepingOut`) until `drain` brings them
+ * to memory, past any later load of the same thread; that is what x86 does with a plain store, and
  * what C++ allows even to a sequentially consistent one with a weaker load behind it. A full fence
  * waits for the own buffer; so does a sequentially consistent read-modify-write, which is why the
  * bits need no buffer. The kernel is asked for nothing more than that a write to the eventfd is not

@@ -94,7 +94,8 @@ class Prose(unittest.TestCase):
     def setUp(self):
         reg = registry.load(PATH)
         self.names = {"version", "magic", "defaultPort"}
-        self.codes = [entry["name"] for what in ("closeReasons", "errorCodes") for entry in reg[what]]
+        self.codes = [
+            entry["name"] for what in ("closeReasons", "errorCodes") for entry in reg[what]]
         for what in ("limits", "closeReasons", "errorCodes"):
             self.names |= {entry["name"] for entry in reg[what]}
         for entry in reg["enums"]:

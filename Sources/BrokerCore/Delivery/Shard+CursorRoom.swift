@@ -37,8 +37,8 @@ extension Shard {
     return largest
   }
 
-  /// Takes the cursors of a condemned connection at once. Its subscriptions go when no list is being
-  /// gone through; so do the cursors for whose place an owner has been asked.
+  /// Takes the cursors of a condemned connection at once. Its subscriptions go when no list is
+  /// being gone through; so do the cursors for whose place an owner has been asked.
   private func takeCursors(_ connection: UInt32) {
     forEach(from: connections[connection].subscriptions, of: subscriptions, \.inConnection) {
       subscription in
@@ -55,8 +55,8 @@ extension Shard {
   }
 
   /// Whether a subscription's account has what is new in the topic whose tail is being moved, which
-  /// its subscriptions are told one after the other. Then all that its cursors have before them is in
-  /// the account; else they have more.
+  /// its subscriptions are told one after the other. Then all that its cursors have before them is
+  /// in the account; else they have more.
   private func isToldOfMove(_ subscription: UInt32) -> Bool {
     guard movingTopic != noSlot else { return true }
     var lag: UInt64 = 0

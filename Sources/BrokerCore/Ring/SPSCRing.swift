@@ -50,8 +50,10 @@ struct SPSCRing: @unchecked Sendable {
     unsafe control = .allocate(byteCount: 512, alignment: 128)
     unsafe head = control.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
     unsafe tail = (control + 128).bindMemory(to: Atomic<UInt64>.self, capacity: 1)
-    unsafe producer = (control + 256).bindMemory(to: (tail: UInt64, headSeen: UInt64).self, capacity: 1)
-    unsafe consumer = (control + 384).bindMemory(to: (head: UInt64, tailSeen: UInt64).self, capacity: 1)
+    unsafe producer = (control + 256).bindMemory(
+      to: (tail: UInt64, headSeen: UInt64).self, capacity: 1)
+    unsafe consumer = (control + 384).bindMemory(
+      to: (head: UInt64, tailSeen: UInt64).self, capacity: 1)
     unsafe head.initialize(to: Atomic(start))
     unsafe tail.initialize(to: Atomic(start))
     unsafe producer.initialize(to: (start, start))

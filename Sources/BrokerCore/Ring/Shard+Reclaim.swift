@@ -30,11 +30,12 @@ extension Shard {
     min(max(1_000_000, UInt64(ownedTopics.count) * 1000), Shard.pressedPauseNs / 2)
   }
 
-  /// Looks through all rings in one attempt, each for those that could not give up what they should.
+  /// Looks through all rings in one attempt, each for those that could not give up what they
+  /// should.
   private static let reclaimRounds = 4
 
-  /// Makes room in the pool until no more than `target` bytes are used: all rings above one size give
-  /// up their oldest pages down to it, and every ring keeps its last page.
+  /// Makes room in the pool until no more than `target` bytes are used: all rings above one size
+  /// give up their oldest pages down to it, and every ring keeps its last page.
   /// - Returns: whether there is as much room as that.
   private func reclaim(to target: Int, isUrgent: Bool) -> Bool {
     reclaimEpoch &+= 1
@@ -61,8 +62,8 @@ extension Shard {
     topics[id].pageCount > 1 && topics[id].reclaimBlockedIn != reclaimEpoch
   }
 
-  /// The size that no ring may pass for `target` bytes to be used in all, or a little less; nil where
-  /// no ring can give anything up.
+  /// The size that no ring may pass for `target` bytes to be used in all, or a little less; nil
+  /// where no ring can give anything up.
   private func levelOfRings(for target: Int) -> Int? {
     var sum = 0
     var count = 0

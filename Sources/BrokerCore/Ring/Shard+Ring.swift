@@ -98,7 +98,8 @@ extension Shard {
       let isOver =
         topics[id].ringBytes > Int(clamping: settings.retentionBytes)
         || (settings.retentionEvents != 0 && kept >= settings.retentionEvents)
-        || (settings.retentionNs != 0 && realtimeNs - min(realtimeNs, head.lastTime) > settings.retentionNs)
+        || (settings.retentionNs != 0
+          && realtimeNs - min(realtimeNs, head.lastTime) > settings.retentionNs)
       guard isOver, head.endSequence <= topics[id].offeredSequence || !isAwaited(id),
         giveUp(id, head: head, next: next)
       else { return }

@@ -226,8 +226,8 @@ extension Shard {
     }
   }
 
-  /// Whether batches of a session are on their way to the owners of their topics, which have not yet
-  /// said that they accepted them.
+  /// Whether batches of a session are on their way to the owners of their topics, which have not
+  /// yet said that they accepted them.
   func awaitsAcknowledgement(_ slot: UInt32) -> Bool {
     var publisher = connections[slot].publishers
     for _ in 0..<connections[slot].publisherCount {

@@ -46,8 +46,8 @@ extension Shard {
   /// room, or ends).
   public func receiveRoom(_ id: ConnectionID) -> UnsafeMutableRawBufferPointer? {
     guard let slot = live(id) else { return nil }
-    // What a closing peer still sends is read and dropped: a socket that is closed with bytes unread
-    // resets the connection, and the peer would not see why.
+    // What a closing peer still sends is read and dropped: a socket that is closed with bytes
+    // unread resets the connection, and the peer would not see why.
     if connections[slot].phase == .closing { return unsafe receiveBuffer.room(from: 0) }
     guard isReadable(slot) else { return nil }
     let room = unsafe receiveBuffer.room(from: connections[slot].input.count)
@@ -241,8 +241,8 @@ extension Shard {
 
   // MARK: Frames
 
-  /// The way of most frames: a PUBLISH that is there as a whole. Everything else, what is wrong with
-  /// a frame's length above all, goes the way of `nextFrame`.
+  /// The way of most frames: a PUBLISH that is there as a whole. Everything else, what is wrong
+  /// with a frame's length above all, goes the way of `nextFrame`.
   @inline(__always)
   private func wholePublish(
     in bytes: UnsafeRawBufferPointer, at offset: Int, on slot: UInt32

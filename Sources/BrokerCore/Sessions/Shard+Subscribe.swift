@@ -55,9 +55,9 @@ extension Shard {
     counters.subscriptionOpened(
       subscription, entry, pattern: subscribe.pattern, id: id, realtimeNs: realtimeNs)
 
+    let range = subscribe.positions
     let positions = unsafe UnsafeRawBufferPointer(
-      rebasing: bytes[
-        (frame.offset + subscribe.positions.lowerBound)..<(frame.offset + subscribe.positions.upperBound)])
+      rebasing: bytes[(frame.offset + range.lowerBound)..<(frame.offset + range.upperBound)])
     unsafe notePositions(positions, generation: entry.generation)
     forEach(from: patterns[pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic

@@ -52,8 +52,8 @@ public struct PubCommand: Sendable, Equatable {
       OptionSpec("compress", "lz4|zstd|none", "How batches are compressed. Default: none."),
       OptionSpec(
         "json", nil,
-        "Prints the counts as a JSON object: topic, published, acknowledged (without --ack: read by "
-          + "the broker), lost (perhaps, when the connection broke), bytes, seconds."),
+        "Prints the counts as a JSON object: topic, published, acknowledged (without --ack: read "
+          + "by the broker), lost (perhaps, when the connection broke), bytes, seconds."),
       SharedOptions.reconnect,
       OptionSpec("quiet", nil, "Prints no progress and no counts."),
     ],

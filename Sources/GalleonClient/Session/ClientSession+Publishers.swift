@@ -61,7 +61,8 @@ extension ClientSession {
     switch row.phase {
     case .opening: break
     case .closing:
-      // It knows nothing of the publisher. Then it is closed, and what was not confirmed is in doubt.
+      // It knows nothing of the publisher. Then it is closed, and what was not confirmed is in
+      // doubt.
       publishers[row.core.ref] = nil
       row.core.fail(.refused(refusal))
       row.closed?.fulfil(.failure(.refused(refusal)))

@@ -103,7 +103,8 @@ struct Sums: Sendable {
     watched.flatMap { subscription in
       subscription.topics.sorted { $0.key < $1.key }.compactMap { name, topic in
         if !HuntTopics.blocks(name) || topic.gapCount == 0 { return nil }
-        return "\(subscription.name), \(name): \(topic.missingCount) events in \(topic.gapCount) gaps"
+        return "\(subscription.name), \(name): \(topic.missingCount) events in "
+          + "\(topic.gapCount) gaps"
       }
     }
   }
@@ -131,8 +132,9 @@ struct Sums: Sendable {
       {
         return nil
       }
-      return "\(subscription.name): \(matched) published, \(delivered) delivered, \(missing) in gaps;"
-        + " the broker says \(account.matched) matched, \(account.delivered) delivered, "
+      return "\(subscription.name): \(matched) published, \(delivered) delivered, "
+        + "\(missing) in gaps; the broker says \(account.matched) matched, "
+        + "\(account.delivered) delivered, "
         + "\(account.dropped + account.expired) dropped, \(account.closed) left"
     }
   }

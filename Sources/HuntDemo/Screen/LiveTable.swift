@@ -12,7 +12,8 @@ enum LiveTable {
     var lines = [
       "Treasure hunt on recorded walks: \(HumanNumber.plain(UInt64(hunt.players))) players on "
         + "\(hunt.walks) walks, \(hunt.speed) times as fast",
-      "\(stage(now, hunt)): published \(rate(now.published, earlier?.published, seconds)) events/s, "
+      "\(stage(now, hunt)): "
+        + "published \(rate(now.published, earlier?.published, seconds)) events/s, "
         + "delivered \(rate(now.delivered, earlier?.delivered, seconds)) events/s",
       "",
     ]
@@ -71,7 +72,8 @@ enum LiveTable {
       + "delivered \(rate(now.delivered, earlier?.delivered, seconds))/s to \(now.rows.count) "
       + "subscribers, greatest lag \(HumanNumber.short(lag)), "
       + "\(HumanNumber.short(now.missing)) in gaps, "
-      + "lossless p50 \(duration(latency.percentile(0.5))) p99 \(duration(latency.percentile(0.99)))"
+      + "lossless p50 \(duration(latency.percentile(0.5))) "
+      + "p99 \(duration(latency.percentile(0.99)))"
       + memory
   }
 

@@ -41,7 +41,7 @@ struct UsageTests {
     (["serve", "--memory", "16TiB"], "ring memory must be between"),
     (["serve", "--input-memory", "2TiB"], "input memory must be between"),
     (["serve", "--output-memory", "1KiB"], "output memory must each have room for two sessions"),
-    (["serve", "--max-publishers", "16000000", "--shards", "2"], "publishers of all shards must be"),
+    (["serve", "--max-publishers", "16000000", "--shards", "2"], "publishers of all shards must"),
     (["serve", "--max-batch-bytes", "1GiB"], "the largest batch must be between"),
     (["serve", "--listen", "127.0.0.1"], "has no port"),
     (["stats", "--watch", "--interval", "1ms"], "--interval must be at least"),

@@ -1,9 +1,9 @@
 // Counts calls of the allocator and of Swift's reference counting, in the whole process.
 //
-// The allocator is counted by defining it here: that reaches the calls of every library, shared ones
-// too. The runtime's functions are counted where this executable calls them; the linker is told to
-// send those calls here (`--wrap`), so the standard library must be linked statically for its own
-// calls to be seen. `probe_name` lists what is counted, in the order of the numbers.
+// The allocator is counted by defining it here: that reaches the calls of every library, shared
+// ones too. The runtime's functions are counted where this executable calls them; the linker is
+// told to send those calls here (`--wrap`), so the standard library must be linked statically for
+// its own calls to be seen. `probe_name` lists what is counted, in the order of the numbers.
 #ifndef CALL_PROBE_H
 #define CALL_PROBE_H
 
