@@ -1,7 +1,8 @@
 /* A shard that goes to sleep, and two others that have something for it.
  *
  *   sleeper    Sources/BrokerServer/ShardLoop.swift (`turn`, `wait`), Shard.swift
- *              (`prepareToSleep`, `wakeUp`, `handleInbound`), DirtyBits.swift (`takeAll`, `isEmpty`)
+ *              (`prepareToSleep`, `wakeUp`, `handleInbound`), DirtyBits.swift (`takeAll`,
+ *              `isEmpty`)
  *   messenger  a message: SPSCRing.swift (`commit`), then Shard.swift (`wake`, `takeWakes`)
  *   raiser     a word that rises: the word, DirtyBits.swift (`add`), then as above
  *
