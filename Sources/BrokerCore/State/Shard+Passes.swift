@@ -106,7 +106,7 @@ extension Shard {
     passes[pass].reservedEvents = 0
     passes[pass].reservedBytes = 0
     if passes[pass].step == .waiting { waitingPasses.removeValue(pass) }
-    if passes[pass].step == .asking {
+    if passes[pass].step == .asking || passes[pass].step == .waiting {
       connections[subscriptions[subscription].connection].askingCount -= 1
     }
     passes[pass].step = .idle
@@ -133,7 +133,7 @@ extension Shard {
   /// There is room among the requests again.
   func askAgain(_ pass: UInt32) {
     guard passes.isUsed(pass), passes[pass].step == .waiting else { return }
-    passes[pass].step = .idle
+    giveBack(pass)
     makeReady(passes[pass].cursor)
   }
 
@@ -146,9 +146,9 @@ extension Shard {
     let bytes = min(entry.creditBytes - entry.sentBytes, UInt64(Shard.pullBytes))
     let room = max(Shard.pullBytes + Shard.pullReserve, passes[pass].bytesMin)
     guard requests.used < requests.capacity else {
+      waitForAnswer(slot, cursor, pass)
       passes[pass].step = .waiting
       waitingPasses.append(pass)
-      makeUnready(cursor)
       return .asked
     }
     guard let buffer = takeOutput(room, for: slot) else { return .full }
@@ -214,6 +214,9 @@ extension Shard {
     let isToBeReset = answer.isWhole && !passes[pass].isResetTold
     if answer.events == 0, answer.expiredEvents == 0, !answer.isLast, !isToBeReset {
       passes[pass].place = answer.place
+      outputPool.give(&pull.buffer)
+    } else if !connections[subscriptions[subscription].connection].isWritable {
+      // It is asked again, for what is newest then, and no memory waits for a socket.
       outputPool.give(&pull.buffer)
     } else {
       passes[pass].buffer = pull.buffer
@@ -418,6 +421,8 @@ extension Shard {
       moveTail(request.topic, to: topics[request.topic].shared.tail())
       giveBack(pass)
       returned(passes[pass].cursor, pass, to: request.position)
+    } else if !topics[request.topic].isInterested {
+      topics[request.topic].shared.removeInterest(shard: index)
     }
     updateHold(request.topic)
   }
