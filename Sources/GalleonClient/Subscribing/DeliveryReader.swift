@@ -17,7 +17,7 @@ final class DeliveryReader {
   /// back while it works through a long run.
   private static var bookingsPerWindow: UInt64 { 4 }
 
-  init(_ core: SubscriptionCore, of subscription: Subscription?) {
+  init(_ core: SubscriptionCore, of subscription: Subscription? = nil) {
     self.core = core
     self.subscription = subscription
   }
