@@ -4,11 +4,11 @@ import WireFormat
 /// relation between them is broken.
 public struct BrokerLimits: Sendable {
   /// Ring memory of the whole broker in bytes, divided evenly among the shards: its ceiling.
-  public var ringBytes = 256 << 20
-  /// Memory for the newest records of the keys of keyed topics, of the whole broker in bytes, divided
-  /// evenly among the shards.
-  public var stateBytes = 128 << 20
-  /// Keys that the broker knows of one topic, those that were removed lately included.
+  public var ringBytes = 192 << 20
+  /// What keyed topics keep of their keys, of the whole broker in bytes, divided evenly among the
+  /// shards: their ceiling. A key with a record of 100 bytes takes about 250.
+  public var stateBytes = 64 << 20
+  /// Keys of one topic, removed ones that are remembered included.
   public var keysPerTopicMax = 1 << 20
   /// Bytes of frames that have not arrived whole, per shard. 64 MiB is 256 sessions that each send
   /// a largest frame slowly.
@@ -48,6 +48,18 @@ public struct BrokerLimits: Sendable {
   public var blockTimeoutMs = WireLimits.blockTimeoutMs
   /// Bytes of one ring between two shards: several largest frames.
   public var meshBytes = 4 << 20
+
+  /// What `ringBytes` and `stateBytes` are together: the ceiling that an operator chooses.
+  public var memoryBytes: Int { ringBytes + stateBytes }
+
+  /// Divides a ceiling: a quarter is for what keyed topics keep of their keys, and less where the
+  /// rings would have less than their shards must.
+  public mutating func divideMemory(_ bytes: Int, shards: Int) {
+    let ringsMin = shards * PagePool.pageBytesMax
+    let stateMin = shards * StateMemory.bytesMin
+    ringBytes = min(max(bytes / 4 * 3 + bytes % 4, ringsMin), max(bytes - stateMin, 0))
+    stateBytes = bytes - ringBytes
+  }
 
   /// For tests of a pool that runs out: ring memory of each shard that nobody is given, but for a
   /// power of two; 0 for none.
@@ -89,9 +101,9 @@ public struct BrokerLimits: Sendable {
     let bounds: [(String, Int, ClosedRange<Int>, String)] = [
       ("the largest batch", batchBytesMax, 1024...WireLimits.batchBytesCeiling, " bytes"),
       ("ring memory", ringBytes, bytes, " bytes"),
+      ("the memory of keyed topics", stateBytes, bytes, " bytes"),
+      ("keys of a topic", keysPerTopicMax, 1...StateMemory.keysLimit, ""),
       ("input memory", inputBytes, bytes, " bytes"),
-      ("memory for the state of topics", stateBytes, 1...StateMemory.bytesMax, " bytes"),
-      ("keys of a topic", keysPerTopicMax, rows, ""),
       ("output memory", outputBytes, bytes, " bytes"),
       (
         "control frames of a session", controlBytesPerSession,
@@ -136,9 +148,11 @@ public struct BrokerLimits: Sendable {
     guard ringBytes / shards >= PagePool.pageBytesMax else {
       return "ring memory must be at least \(PagePool.pageBytesMax >> 20) MiB a shard"
     }
-    guard stateBytes / shards >= PagePool.pageBytesMax else {
-      return "memory for the state of topics must be at least "
-        + "\(PagePool.pageBytesMax >> 20) MiB a shard"
+    guard stateBytes / shards >= StateMemory.bytesMin,
+      stateBytes / shards <= StateMemory.bytesMax
+    else {
+      return "the memory of keyed topics must be \(StateMemory.bytesMin >> 10) KiB to "
+        + "\(StateMemory.bytesMax >> 30) GiB a shard"
     }
     guard inputBytes >= frameLengthMax * 2, outputBytes >= controlBytesPerSession * 2 else {
       return "input and output memory must each have room for two sessions"

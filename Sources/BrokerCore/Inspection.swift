@@ -237,6 +237,16 @@ extension Shard {
         page = here.next
       }
       if sequence != entry.nextSequence { return "topic \(id): its pages end before it does" }
+      if let index = entry.keys {
+        if index.lastSequence + 1 != entry.nextSequence {
+          return "topic \(id): its keys are known up to \(index.lastSequence)"
+        }
+        if index.count(after: 0, through: index.lastSequence) != index.count
+          || index.count > limits.keysPerTopicMax || index.floor > index.lastSequence
+        {
+          return "topic \(id): \(index.count) keys are not what its order has"
+        }
+      }
       if bytes != entry.ringBytes || count != Int(entry.pageCount) {
         return "topic \(id): \(count) pages of \(bytes) bytes are not what it counts"
       }

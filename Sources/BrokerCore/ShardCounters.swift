@@ -35,7 +35,8 @@ struct ShardCounters {
   }
 
   func endTurn(_ core: Shard) {
-    let pageBytes = UInt64(core.pages.usedBytes)
+    // All that counts against the ceiling of the broker.
+    let pageBytes = UInt64(core.pages.usedBytes + core.state.usedBytes)
     let booked = shard.get(.pageBytes)
     if pageBytes != booked {
       shard.set(.pageBytes, pageBytes)

@@ -13,7 +13,7 @@ public struct Configuration: Sendable {
   /// to 1, 100 and 1000 subscribers, at less than half the latency at 100,000 events a second; two
   /// carried more from 8 to 8 (1.1 times) and to 19,800 subscribers (1.8 times).
   public var shards = 0
-  /// Ceilings and bounds. `limits.ringBytes` is the `--memory` of the command line.
+  /// Ceilings and bounds. `limits.memoryBytes` is the `--memory` of the command line.
   public var limits = BrokerLimits()
   /// Where metrics are asked for by HTTP; nil for nowhere.
   public var metrics: SocketAddress?

@@ -101,7 +101,7 @@ final class CountersHome: Sendable {
   func started(_ configuration: Configuration, addresses: [SocketAddress]) {
     let row = region.broker
     row.beginUpdate()
-    row.set(.memoryCeilingBytes, UInt64(configuration.limits.ringBytes))
+    row.set(.memoryCeilingBytes, UInt64(configuration.limits.memoryBytes))
     row.set(.connectionsMax, UInt64(configuration.limits.connectionsMax))
     row.set(.topicsMax, UInt64(configuration.limits.topicsMax))
     row.setText(.version, brokerName)

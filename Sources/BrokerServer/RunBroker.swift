@@ -16,10 +16,10 @@ public func runBroker(_ configuration: Configuration) throws(StartError) {
   if let problem = configuration.validate() { throw StartError(description: problem) }
   do throws(SystemError) {
     // Tried and given back: the pools themselves are made where nothing can be said any more.
-    _ = try AnonymousMemory(byteCount: configuration.limits.ringBytes)
+    _ = try AnonymousMemory(byteCount: configuration.limits.memoryBytes)
   } catch {
     throw StartError(
-      description: "there are no \(configuration.limits.ringBytes) bytes of ring memory to be had")
+      description: "there are no \(configuration.limits.memoryBytes) bytes of memory to be had")
   }
   let listeners = ListenerList()
   for address in configuration.listen { try listen(on: address, listeners) }

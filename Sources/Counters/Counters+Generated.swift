@@ -271,7 +271,7 @@ extension RowSnapshot where Row == BrokerRow {
     public static var sendWouldBlocks: Self { @_noLocks get { Self(offset: 184) } }
     /// Pages of ring memory in use.
     public static var pagesInUse: Self { @_noLocks get { Self(offset: 192) } }
-    /// Bytes of those pages. Unit: bytes.
+    /// Bytes of those pages, and of what keyed topics keep of their keys. Unit: bytes.
     public static var pageBytes: Self { @_noLocks get { Self(offset: 200) } }
     /// Memory of what waits for sockets outside the rings: remainders of frames that full sockets
     /// cut, and control frames. Unit: bytes.

@@ -65,7 +65,7 @@ public func validateBatch(
     bytes, limits: limits, expectedPublisherSequence: expectedPublisherSequence)
   if valid.needsOpening {
     guard let codecs else { preconditionFailure("opening batches needs codecs") }
-    try unsafe codecs.checkCompressed(bytes.baseAddress!, valid, requireKey: limits.requireKey)
+    _ = try unsafe codecs.openCompressed(bytes.baseAddress!, valid, requireKey: limits.requireKey)
   }
   return valid
 }

@@ -37,7 +37,7 @@ enum Serve {
     if let shards = try parsed.count("shards", in: Bound.shards) {
       configuration.shards = Int(shards)
     }
-    try setLimits(&configuration.limits, parsed)
+    try setLimits(&configuration.limits, parsed, shards: configuration.shardCount)
     if let text = parsed.text("metrics") { configuration.metrics = try address(text, "metrics") }
     configuration.countersPath = parsed.text("counters")
     configuration.recordPath = parsed.text("record")
@@ -77,7 +77,7 @@ enum Serve {
   }
 
   private static func setLimits(
-    _ limits: inout BrokerLimits, _ parsed: ParsedArguments
+    _ limits: inout BrokerLimits, _ parsed: ParsedArguments, shards: Int
   ) throws(UsageError) {
     func number(
       _ name: String, _ range: ClosedRange<UInt64>, _ field: WritableKeyPath<BrokerLimits, Int>
@@ -89,7 +89,9 @@ enum Serve {
     ) throws(UsageError) {
       if let value = try parsed.size(name, in: range) { limits[keyPath: field] = Int(value) }
     }
-    try size("memory", Bound.bytes, \.ringBytes)
+    if let bytes = try parsed.size("memory", in: Bound.bytes) {
+      limits.divideMemory(Int(bytes), shards: shards)
+    }
     try size("retention", Bound.bytes, \.topicRetentionBytes)
     try size("input-memory", Bound.bytes, \.inputBytes)
     try size("output-memory", Bound.bytes, \.outputBytes)

@@ -44,6 +44,7 @@ final class CoreHarness: TranscriptBroker {
   static var smallLimits: BrokerLimits {
     var limits = BrokerLimits()
     limits.ringBytes = 16 << 20
+    limits.stateBytes = 16 << 20
     limits.connectionsMax = 64
     limits.subscriptionsMax = 256
     limits.publishersMax = 256

@@ -321,6 +321,17 @@ import WireFormat
     #expect(try topic.contents()[[97]]?.sequence == 4)
   }
 
+  @Test func aSmallRegionIsNoLargerThanItMayBe() throws {
+    let state = TestState(bytes: 300 << 10)
+    let topic = try #require(KeyedTopic(state.memory))
+    for i in 0..<2000 {
+      try topic.set("\(i)")
+      if state.memory.usedBytes > 256 << 10 { Issue.record("\(state.memory.usedBytes) bytes") }
+    }
+    #expect(topic.index.evicted > 0 && topic.index.count > 500)
+    try topic.compare("at the limit")
+  }
+
   // MARK: Keys
 
   @Test func keysThatMeetAreKeptApart() throws {

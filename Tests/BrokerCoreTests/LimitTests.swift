@@ -30,6 +30,20 @@ import WireFormat
     for shards in [1, 2, 64] { #expect(BrokerLimits().validate(shards: shards) == nil) }
   }
 
+  @Test func aCeilingIsDividedWithoutALoss() {
+    for shards in [1, 2, 64] {
+      for bytes in [shards * (2 << 20 + 256 << 10), 256 << 20 + 1, 1 << 34] {
+        var limits = BrokerLimits()
+        limits.divideMemory(bytes, shards: shards)
+        #expect(limits.memoryBytes == bytes && limits.validate(shards: shards) == nil)
+      }
+    }
+    #expect(BrokerLimits().memoryBytes == 256 << 20)
+    var default256 = BrokerLimits()
+    default256.divideMemory(256 << 20, shards: 1)
+    #expect(default256.ringBytes == BrokerLimits().ringBytes)
+  }
+
   @Test(arguments: [Int.min, -1, 0, Int.max / 2, Int.max])
   func nonsenseIsRefused(value: Int) {
     for number in Self.numbers {

@@ -75,6 +75,7 @@ public struct Swarm: Sendable {
       while page < limits.batchBytesMax + 200 { page *= 2 }
       limits.ringBytesLeft = page * random.pick([1, 1, 2, 4])
     }
+    limits.stateBytes = (2 << 20) * shards
     limits.meshBytes = 1
     while limits.meshBytes < 4 * (limits.batchBytesMax + 1024) { limits.meshBytes *= 2 }
     limits.inputBytes = limits.frameLengthMax * 2 * random.pick([1, 1, 20])

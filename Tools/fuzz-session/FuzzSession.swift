@@ -35,6 +35,7 @@ final class FuzzCore {
   init() {
     var limits = BrokerLimits()
     limits.ringBytes = 2 << 20
+    limits.stateBytes = 2 << 20
     limits.connectionsMax = 4
     limits.subscriptionsMax = 16
     limits.publishersMax = 16

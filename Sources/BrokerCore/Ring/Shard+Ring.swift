@@ -13,9 +13,11 @@ extension Shard {
   ///
   /// - Parameters:
   ///   - batch: one batch with its padding.
+  ///   - opened: the records of a compressed batch, where they have been decoded already.
   /// - Returns: the sequence of its first event, or nil where there is no page to be had now.
   func appendBatch(
-    _ id: UInt32, _ batch: UnsafeRawBufferPointer, count: Int, charge: Int
+    _ id: UInt32, _ batch: UnsafeRawBufferPointer, count: Int, charge: Int,
+    opened: UnsafeRawBufferPointer? = nil
   ) -> UInt64? {
     var page: Page
     if let tail = Page(address: topics[id].tailPage), tail.bytes - tail.used >= batch.count {
@@ -30,7 +32,9 @@ extension Shard {
     unsafe place.copyMemory(from: batch.baseAddress!, byteCount: batch.count)
     unsafe Batch.stamp(
       place, sequence: sequence, time: realtimeNs, bytesBefore: topics[id].totalBytes, topic: id)
-    if topics[id].shared.settings.isKeyed { unsafe noteKeys(id, UnsafeRawPointer(place)) }
+    if topics[id].shared.settings.isKeyed {
+      unsafe noteKeys(id, UnsafeRawPointer(place), opened: opened)
+    }
     page.used = used + batch.count
     page.endSequence = sequence + UInt64(count)
     page.lastTime = realtimeNs

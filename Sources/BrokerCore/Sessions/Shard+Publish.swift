@@ -39,8 +39,9 @@ extension Shard {
       let batch = try unsafe validateClosedBatch(
         rest, limits: limits,
         expectedPublisherSequence: publishers[publisher].nextPublisherSequence)
+      var opened: UnsafeRawBufferPointer?
       if batch.needsOpening {
-        try unsafe codecs.checkCompressed(
+        unsafe opened = try codecs.openCompressed(
           rest.baseAddress!, batch, requireKey: limits.requireKey)
       }
       if isBlock, publishers[publisher].sentBytes >= publishers[publisher].grantSent {
@@ -49,7 +50,8 @@ extension Shard {
       let whole = unsafe UnsafeRawBufferPointer(rebasing: rest[..<batch.paddedLength])
       let isAccepted =
         owner == index
-        ? unsafe accept(whole, batch, from: publisher, topic: id, isBlock: isBlock)
+        ? unsafe accept(
+          whole, batch, opened: opened, from: publisher, topic: id, isBlock: isBlock)
         : unsafe forward(whole, from: publisher, topic: id, to: owner)
       guard isAccepted else { return .later }
       publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
@@ -103,11 +105,12 @@ extension Shard {
 
   /// Puts a batch into a topic that this shard owns. False where there is no page now.
   private func accept(
-    _ whole: UnsafeRawBufferPointer, _ batch: ValidBatch, from publisher: UInt32,
-    topic id: UInt32, isBlock: Bool
+    _ whole: UnsafeRawBufferPointer, _ batch: ValidBatch, opened: UnsafeRawBufferPointer?,
+    from publisher: UInt32, topic id: UInt32, isBlock: Bool
   ) -> Bool {
     guard
-      let sequence = unsafe appendBatch(id, whole, count: batch.count, charge: batch.charge)
+      let sequence = unsafe appendBatch(
+        id, whole, count: batch.count, charge: batch.charge, opened: opened)
     else { return false }
     if isBlock {
       writers[publishers[publisher].writer].usedBytes += UInt64(batch.charge)

@@ -1,8 +1,8 @@
 // The table from key to record: extendible hashing (Fagin, Nievergelt, Pippenger, Strong, ACM TODS
-// 4, 1979). A key's tag is 32 bits of its hash. The upper ones name the segment, in a list of 2^depth
-// that is doubled when a segment is split that it names once only; the lower ones say where in the
-// segment to look first. Within a segment: linear probing, and deleting moves later elements back,
-// as in `HashIndex`.
+// 4, 1979). A key's tag is 32 bits of its hash. The upper ones name the segment, in a list of
+// 2^depth that is doubled when a segment is split that it names once only; the lower ones say where
+// in the segment to look first. Within a segment: linear probing, and deleting moves later elements
+// back, as in `HashIndex`.
 //
 // An element is the tag and the record, so that only records whose tags agree are looked at.
 

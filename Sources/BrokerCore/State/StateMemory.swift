@@ -21,8 +21,13 @@ import WireFormat
 struct StateMemory: BitwiseCopyable {
   /// A block's number times this is where it starts.
   static let granule = 16
-  /// The most that a region can have with 32 bits for a block, in bytes.
-  static let bytesMax = Int(UInt32.max) * granule
+  /// The least that is of use: a few slabs of each kind.
+  static let bytesMin = 256 << 10
+  /// The most that a region can have with 32 bits for a block: 32 GiB.
+  static let bytesMax = 1 << 35
+  /// The most keys that an index can have: its list of chunks must fit into one block, and chunks
+  /// are half full.
+  static let keysLimit = 1 << 23
 
   /// What a block is for. Records can be moved to another block when a slab is to be emptied, so
   /// they have slabs of their own.
@@ -63,6 +68,8 @@ struct StateMemory: BitwiseCopyable {
 
   private struct State: ~Copyable {
     let pages: PagePool
+    /// What is missing of a region that is smaller than a largest page.
+    let heldBackBytes: Int
     var blockBytes = 0
     var shared: Shared
   }
@@ -83,14 +90,20 @@ struct StateMemory: BitwiseCopyable {
   private let state: UnsafeMutablePointer<State>
   private let classes: UnsafeMutablePointer<SlabClass>
 
-  /// - Parameter bytes: the ceiling; rounded down to whole largest pages, at least one.
+  /// - Parameter bytes: the ceiling, at least `bytesMin`; rounded down to whole largest pages, or to
+  ///   a power of two where it is less than one.
   init(bytes: Int, keysMax: Int, hash: KeyHash) {
-    let pages = PagePool(bytes: min(bytes, Self.bytesMax & ~(PagePool.pageBytesMax - 1)))
+    precondition(bytes >= Self.bytesMin && bytes <= Self.bytesMax, "a region of no use")
+    let pages = PagePool(bytes: bytes)
+    let isSmall = bytes < PagePool.pageBytesMax
+    let heldBackBytes =
+      isSmall ? pages.holdBack(allBut: 1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)) : 0
     unsafe base = pages.regionStart
     capacityBytes = pages.capacityBytes
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(
-      to: State(pages: pages, shared: Shared(keysMax: keysMax, hash: hash)))
+      to: State(
+        pages: pages, heldBackBytes: heldBackBytes, shared: Shared(keysMax: keysMax, hash: hash)))
     unsafe classes = .allocate(capacity: Kind.structure.rawValue * 2)
     unsafe classes.initialize(repeating: SlabClass(), count: Kind.structure.rawValue * 2)
   }
@@ -103,7 +116,7 @@ struct StateMemory: BitwiseCopyable {
   }
 
   /// Bytes of the region that are taken: slabs and pages.
-  var usedBytes: Int { unsafe state.pointee.pages.usedBytes }
+  var usedBytes: Int { unsafe state.pointee.pages.usedBytes - state.pointee.heldBackBytes }
   /// Bytes of the blocks that are handed out.
   var blockBytes: Int { unsafe state.pointee.blockBytes }
 

@@ -19,7 +19,9 @@ public enum ServeCommand {
           + "given."),
       OptionSpec("unix", "PATH", "Listens on a Unix socket as well."),
       OptionSpec("shards", "N", "Threads that serve. Default: one for every two processors."),
-      OptionSpec("memory", "SIZE", "Ceiling of ring memory. Default: 256MiB."),
+      OptionSpec(
+        "memory", "SIZE",
+        "Ceiling of ring memory and of what keyed topics keep. Default: 256MiB."),
       OptionSpec(
         "retention", "SIZE",
         "Ring memory of a topic that does not ask for a size of its own. Default: 16MiB."),

@@ -127,18 +127,21 @@ public final class Codecs {
 
   /// Opens a batch of which `validateClosedBatch` says that it needs opening, and checks its
   /// records.
+  ///
+  /// - Returns: the records, in scratch memory that lasts until the next call.
   @unsafe
-  public func checkCompressed(
+  public func openCompressed(
     _ base: UnsafeRawPointer, _ batch: ValidBatch, requireKey: Bool
-  ) throws(WireError) {
+  ) throws(WireError) -> UnsafeRawBufferPointer {
     unsafe reserveScratch(batch.decodedLength)
     let target = unsafe UnsafeMutableRawBufferPointer(
       rebasing: scratch[0..<batch.decodedLength])
     let stored = unsafe UnsafeRawBufferPointer(
       start: base + BatchField.size, count: batch.length - BatchField.size)
     try unsafe decompress(stored, codec: batch.codec, into: target)
-    try unsafe checkRecords(
-      UnsafeRawBufferPointer(target), count: batch.count, requireKey: requireKey)
+    let records = UnsafeRawBufferPointer(target)
+    try unsafe checkRecords(records, count: batch.count, requireKey: requireKey)
+    return unsafe records
   }
 
   @unsafe

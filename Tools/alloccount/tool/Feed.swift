@@ -40,9 +40,12 @@ struct Feed: ~Copyable {
         }
         let fits = unsafe payload.withUnsafeBytes { bytes in
           guard scenario.isKeyed else { return unsafe writer.append(payload: bytes) }
-          let key = UInt64(writer.count & 63)
+          let key = (random >> 33) % UInt64(scenario.keys)
+          let isRemoval =
+            scenario.removeEvery > 0 && (random >> 20) % UInt64(scenario.removeEvery) == 0
+          let payload = unsafe isRemoval ? UnsafeRawBufferPointer(rebasing: bytes[..<0]) : bytes
           return unsafe withUnsafeBytes(of: key) {
-            unsafe writer.append(payload: bytes, key: $0)
+            unsafe writer.append(payload: payload, key: $0, tombstone: isRemoval)
           }
         }
         precondition(fits, "a batch that is too large for these events")

@@ -30,8 +30,11 @@ struct Scenario {
   var readBytes = 64 << 10
   /// How batches are compressed. Subscribers cannot read that, so they are framed anew for them.
   var codec = Codec.none
-  /// Every event has one of 64 keys.
-  var isKeyed = false
+  /// Every event has one of so many keys, at random; 0: none has a key.
+  var keys = 0
+  var isKeyed: Bool { keys > 0 }
+  /// Every such event removes its key; 0 none.
+  var removeEvery = 0
   /// 2: the topics belong to shard 0, the publisher is at shard 1, subscribers are at both.
   var shards = 1
 
@@ -52,10 +55,15 @@ struct Scenario {
     Scenario(name: "acknowledged", subscribers: 4, ackLevel: .accepted),
     Scenario(name: "credit renewed", subscribers: 10, window: 512),
     Scenario(name: "wildcard over 16 topics", topics: 16, subscribers: 10, isWildcard: true),
-    Scenario(name: "keyed topic", batch: 8, subscribers: 4, isKeyed: true),
+    Scenario(name: "keyed topic", batch: 8, subscribers: 4, keys: 64),
+    Scenario(name: "keyed topic, 20,000 keys", batch: 64, keys: 20_000, removeEvery: 10),
     Scenario(name: "lz4 decoded for subscribers", batch: 64, subscribers: 4, codec: .lz4),
     Scenario(name: "zstd decoded for subscribers", batch: 64, subscribers: 4, codec: .zstd),
-    Scenario(name: "keyed topic, zstd", batch: 64, subscribers: 4, codec: .zstd, isKeyed: true),
+    Scenario(name: "keyed topic, zstd", batch: 64, subscribers: 4, codec: .zstd, keys: 64),
+    Scenario(name: "keyed topic, two shards", batch: 8, subscribers: 4, keys: 500, shards: 2),
+    Scenario(
+      name: "keyed topic, zstd, two shards", batch: 64, subscribers: 4, codec: .zstd, keys: 500,
+      shards: 2),
     Scenario(
       name: "block topic", batch: 8, subscribers: 4, ackLevel: .accepted, isBlock: true,
       window: 2048),
