@@ -25,7 +25,9 @@ package struct ShardUsage: Equatable, Sendable {
 
 /// A topic as its owner sees it.
 package struct TopicView: Sendable {
+  /// The oldest that a subscription can begin with, and the oldest that the ring still holds.
   package var firstSequence: UInt64
+  package var heldFrom: UInt64
   package var nextSequence: UInt64
 }
 
@@ -59,7 +61,9 @@ extension Shard {
   package func view(ofTopic id: Int) -> TopicView? {
     guard id < topics.highWater, topics[UInt32(id)].shared.owner == index else { return nil }
     let entry = topics[UInt32(id)]
-    return TopicView(firstSequence: firstOffered(UInt32(id)), nextSequence: entry.nextSequence)
+    return TopicView(
+      firstSequence: firstOffered(UInt32(id)), heldFrom: entry.firstSequence,
+      nextSequence: entry.nextSequence)
   }
 
   /// What keeps the shard from sleeping, for people.

@@ -343,7 +343,7 @@ public final class Shard {
 
   public func wakeUp() { broker.setSleeping(false, shard: index) }
 
-  private var hasInbound: Bool {
+  var hasInbound: Bool {
     if topics.highWater - 1 < broker.topicCount { return true }
     guard broker.shards > 1 else { return false }
     for other in 0..<broker.shards where other != index && stuckRings & (1 << UInt64(other)) == 0 {

@@ -41,8 +41,8 @@ struct Simulate {
     var reasons: [String: Int] = [:]
     for seed in first..<first + count {
       Progress.note(seed: seed, steps: steps)
-      let simulation = Simulation(seed: seed, planting: planted)
-      if let fault = simulation.run(steps: steps) {
+      let simulation = Simulation(RunPlan(seed: seed, steps: steps, planting: planted))
+      if let fault = simulation.run() {
         failed += 1
         print("seed \(seed): \(fault)")
         print("  swift run simulate --seed \(seed) --steps \(steps)")

@@ -148,7 +148,8 @@ extension Shard {
     guard topics[id].shared.settings.isBlock else { return }
     moveTail(id, to: currentTail(id))
     forEach(from: topics[id].cursors, of: cursors, \.inTopic) { cursor in
-      if !cursors[cursor].isAttaching, cursors[cursor].bytes <= position {
+      // Those with another policy never gated; what they lose they lose for other reasons.
+      if !cursors[cursor].isAttaching, isGating(cursor), cursors[cursor].bytes <= position {
         cursors[cursor].isUngated = true
       }
     }

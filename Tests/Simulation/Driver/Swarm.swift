@@ -4,7 +4,7 @@ public import WireFormat
 /// What a client may do next.
 public enum Operation: String, CaseIterable, Sendable {
   case openTopic, publish, publishMany, subscribe, credit, unsubscribe, closeTopic, reply, ping
-  case stats, close, reset, stall, hostile, jump, lie, refused
+  case stats, close, reset, stall, hostile, jump, lie, refused, resume, clock, creep
 }
 
 /// A fault put between the broker and what is checked, as if the broker had it: each must be found.
@@ -40,7 +40,23 @@ public struct Swarm: Sendable {
   public var usesTTL = false
   public var usesBlock = false
   public var usesKeys = false
+  public var keysMax = 5
+  public var policies: [Policy] = []
+  public var starts: [Start] = []
+  /// Credit comes one event at a time.
+  public var isStarved = false
   public var drains = false
+  public var opensAtOnce = false
+  /// How often a shard's turn is not interrupted.
+  public var wholeTurnPercent = 0
+  /// Movements a step: more with thousands of clients, so that each gets somewhere.
+  public var herd = 1
+  /// Turns from one look through all tables to the next.
+  public var turnsPerCheck = 1
+
+  /// Those of the protocol that the core has.
+  static let policiesOfCore: [Policy] = [.lossless, .dropOldest, .disconnect]
+  static let startsOfCore: [Start] = [.latest, .earliest, .sequence, .time]
 
   public init(_ random: inout SeededRandom) {
     shards = random.within(1...4)
@@ -49,20 +65,50 @@ public struct Swarm: Sendable {
     for wanted in [Operation.openTopic, .publish, .subscribe] where !operations.contains(wanted) {
       operations.append(wanted)
     }
-    let topicCount = random.within(1...6)
-    topics = (0..<topicCount).map { ["a.b", "a.c", "a.b.c", "b", "b.c", "a"][$0] }
-    patterns = topics + ["*", ">", "a.*", "a.>", "*.c", "b.>"]
+    chooseTopics(&random)
     codecs = random.pick([.all, .all, [.lz4], []])
     payloadBytesMax = random.pick([16, 200, 200, 2000, 10_000])
     eventsMax = random.pick([1, 4, 8, 32])
     socketBytesMax = random.pick([200, 2000, 20_000, 200_000])
     shortWritePercent = random.pick([0, 10, 50])
     creditEventsMax = random.pick([2, 20, 200, 5000])
+    isStarved = random.percent(10)
     usesTTL = random.percent(25)
     usesBlock = random.percent(50)
     usesKeys = random.percent(30)
+    keysMax = random.pick([1, 5, 5, 40])
+    policies = Self.policiesOfCore.filter { _ in random.percent(70) } + [.lossless]
+    starts = Self.startsOfCore.filter { _ in random.percent(70) } + [.latest]
     drains = random.percent(15)
+    opensAtOnce = random.percent(80)
+    wholeTurnPercent = random.pick([0, 50, 90])
     chooseLimits(&random)
+    if random.percent(2) { gather(&random) }
+  }
+
+  private mutating func chooseTopics(_ random: inout SeededRandom) {
+    // A few that meet often, or many that come and come.
+    let topicCount = random.percent(15) ? 40 : random.within(1...6)
+    let names = ["a.b", "a.c", "a.b.c", "b", "b.c", "a"]
+    topics = (0..<topicCount).map { $0 < names.count ? names[$0] : "\(names[$0 % 6]).\($0)" }
+    patterns = Array(topics.prefix(6)) + ["*", ">", "a.*", "a.>", "*.c", "b.>"]
+  }
+
+  /// A crowd: as many clients as a test can afford, each of which does little.
+  private mutating func gather(_ random: inout SeededRandom) {
+    clients = random.pick([200, 500, 3000])
+    herd = clients / 50
+    turnsPerCheck = 64
+    wholeTurnPercent = 100
+    payloadBytesMax = min(payloadBytesMax, 200)
+    limits.connectionsMax = 2 * clients
+    limits.subscriptionsMax = 4 * clients
+    limits.publishersMax = 4 * clients
+    limits.cursorsMax = random.pick([clients, 8 * clients])
+    limits.linksMax = 4 * clients
+    limits.requestsMax = max(limits.requestsMax, 64)
+    limits.outputBytes = max(limits.outputBytes, 4 << 20)
+    limits.inputBytes = max(limits.inputBytes, 4 << 20)
   }
 
   private mutating func chooseLimits(_ random: inout SeededRandom) {
@@ -81,12 +127,12 @@ public struct Swarm: Sendable {
     limits.inputBytes = limits.frameLengthMax * 2 * random.pick([1, 1, 20])
     limits.controlBytesPerSession = random.pick([1024, 4096, 200_000])
     limits.outputBytes = limits.controlBytesPerSession * 2 * random.pick([1, 2, 20])
-    limits.connectionsMax = random.pick([3, 16, 16, 16])
+    limits.connectionsMax = random.pick([3, 16, 16, 16, 16, 16, 16])
     limits.subscriptionsMax = random.pick([6, 64])
     limits.publishersMax = random.pick([4, 64])
     limits.subscriptionsPerSessionMax = random.pick([2, 16])
     limits.publishersPerSessionMax = random.pick([2, 16])
-    limits.topicsMax = random.pick([2, 16, 16])
+    limits.topicsMax = random.pick([2, 16, 16, 64])
     limits.cursorsMax = random.pick([6, 20, 512])
     limits.linksMax = random.pick([8, 256])
     limits.requestsMax = random.pick([6, 7, 64])

@@ -48,8 +48,11 @@ final class Link {
   /// In the broker's socket, of which it takes `capacity` bytes.
   var toClient = ByteQueue()
   var capacity: Int
-  /// The client takes nothing.
+  /// The client takes nothing; or a few bytes at a time.
   var isStalled = false
+  var creeps = false
+  /// Counts what the socket takes.
+  var tap = Tap()
   /// The broker was told that the socket is full, and is to be told when it is not.
   var isFull = false
   var hasWritableEvent = false

@@ -4,19 +4,24 @@ import CountersSupport
 public import WireFormat
 
 /// One run of a whole broker with its clients, in one thread: which shard goes on, what the
-/// network does, what clients do and what the clock shows follow from a seed.
+/// network does, what clients do and what the clocks show follow from a seed.
+///
+/// Every step draws its numbers from the seed and its own number alone, so that it does much the
+/// same where others are left out.
 public final class Simulation {
-  public let seed: UInt64
+  public let plan: RunPlan
   public internal(set) var swarm: Swarm
   var random: SeededRandom
+  let clock = SimulatedClock()
   let model = Model()
+  let checker: Checker
   let broker: Broker
   private(set) var drivers: [ShardDriver] = []
   private(set) var clients: [Client] = []
   var links: [Link] = []
+  var ledgers: [LedgerCheck]
   /// Inboxes of all sessions there ever were.
   var inboxes: [UInt64] = []
-  public internal(set) var nowNs: UInt64 = 1_000_000_000
   /// Frames that clients have received, but for heartbeats.
   var progress = 0
   var isDraining = false
@@ -31,35 +36,41 @@ public final class Simulation {
   public internal(set) var closeReasons: [CloseReason?: Int] = [:]
   /// What clients saw: frames by type, gaps by cause, refusals by code.
   public internal(set) var seen: [String: Int] = [:]
-  public internal(set) var planted: PlantedFault?
   private var isPlanted = false
 
   public var fault: String? { model.fault }
-  var realtimeNs: UInt64 { nowNs + 1_700_000_000_000_000_000 }
+  public var nowNs: UInt64 { clock.nowNs }
 
-  public init(seed: UInt64, planting fault: PlantedFault? = nil) {
-    self.seed = seed
-    planted = fault
-    var random = SeededRandom(seed: seed)
+  public init(_ plan: RunPlan) {
+    self.plan = plan
+    var random = SeededRandom(seed: plan.seed)
     swarm = Swarm(&random)
     self.random = random
+    checker = Checker(model: model, clock: clock)
     broker = Broker(
-      limits: swarm.limits, shards: swarm.shards, instance: seed << 16 | 1, name: "simulated")
+      limits: swarm.limits, shards: swarm.shards, instance: plan.seed << 16 | 1,
+      name: "simulated")
     counters = CountersOnHeap(swarm.limits.countersConfiguration(shards: swarm.shards))
+    ledgers = (0..<swarm.shards).map { _ in LedgerCheck() }
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
     clients = (0..<swarm.clients).map { Client(index: $0, world: self) }
+    checker.floor = { [unowned self] id in
+      drivers[broker.owner(ofTopic: Int(id))].shard.floor(ofTopic: id)
+    }
   }
 
   // What writes to the counters goes before their memory.
   deinit { drivers = [] }
 
-  func fail(_ text: String) { model.fail("step \(steps): \(text)") }
+  func fail(_ text: @autoclosure () -> String) {
+    if fault == nil { model.fail(text()) }
+  }
 
   /// Whether a planted fault is to show now; once.
   func plants(_ fault: PlantedFault) -> Bool {
-    guard planted == fault, !isPlanted, random.percent(20) else { return false }
+    guard plan.planted == fault, !isPlanted, random.percent(20) else { return false }
     isPlanted = true
     return true
   }
@@ -67,28 +78,20 @@ public final class Simulation {
   /// The planted fault has had its occasion.
   public var hasPlanted: Bool { isPlanted }
 
-  /// First and next sequence of every topic there is.
-  func ends() -> [UInt32: (first: UInt64, next: UInt64)] {
-    var ends: [UInt32: (first: UInt64, next: UInt64)] = [:]
-    for id in 0..<broker.announcedTopics {
-      let view = drivers[broker.owner(ofTopic: id + 1)].shard.view(ofTopic: id + 1)
-      ends[UInt32(id + 1)] = (view?.firstSequence ?? 1, view?.nextSequence ?? 1)
-    }
-    return ends
-  }
-
   // MARK: Running
 
-  /// Runs `count` random steps, comes to rest, and ends everything.
+  /// Runs the plan's random steps, comes to rest, and ends everything.
   /// - Returns: what did not hold, or nil.
-  public func run(steps count: Int) -> String? {
-    while steps < count && fault == nil { step() }
+  public func run() -> String? {
+    random = SeededRandom(seed: plan.seed, part: 0)
+    if swarm.opensAtOnce { openAtOnce() }
+    while steps < plan.steps && fault == nil { step() }
     if fault == nil {
+      random = SeededRandom(seed: plan.seed, part: .max)
       if swarm.drains {
         drain()
       } else {
         comeToRest()
-        if fault == nil { checkRest() }
       }
     }
     if fault == nil { endEverything() }
@@ -99,30 +102,56 @@ public final class Simulation {
     return fault
   }
 
-  func step() {
-    steps += 1
-    nowNs += UInt64(random.below(20_000))
-    let awake = drivers.filter { !$0.isAsleep }
-    switch random.below(100) {
-    case 0..<60 where !awake.isEmpty: random.pick(awake).step(self)
-    case 0..<85: moveNetwork()
-    case 85..<99: operate()
-    default: nowNs += UInt64(random.below(3_000_000))
+  /// Most runs begin with sessions that are open, so that their steps are about what comes then.
+  private func openAtOnce() {
+    let rounds = 8
+    for operation in [Operation.openTopic, .subscribe, .publish] {
+      for client in clients where !plan.withoutClients.contains(client.index) {
+        random = SeededRandom(seed: plan.seed, part: ~UInt64(client.index))
+        if client.session == nil { client.connect() }
+        if client.isOpen, random.percent(60) { client.perform(operation) }
+      }
+      for _ in 0..<rounds where fault == nil { turnRound() }
     }
-    wakeThoseDue()
+  }
+
+  private func step() {
+    steps += 1
+    guard !plan.leavesOut(step: steps) else { return }
+    random = SeededRandom(seed: plan.seed, part: UInt64(steps))
+    for _ in 0..<swarm.herd where fault == nil {
+      clock.advance(by: UInt64(random.below(20_000)))
+      let awake = drivers.filter { !$0.isAsleep }
+      switch random.below(100) {
+      case 0..<55 where !awake.isEmpty:
+        random.pick(awake).step(self, isWhole: random.percent(swarm.wholeTurnPercent))
+      case 0..<80: moveNetwork()
+      case 80..<99: operate()
+      default: clock.advance(by: UInt64(random.below(3_000_000)))
+      }
+      wakeThoseDue()
+    }
+    if let fault, !fault.hasPrefix("step ") { model.note("step \(steps): \(fault)") }
   }
 
   func wakeThoseDue() {
     for driver in drivers where driver.isAsleep && driver.deadlineNs <= nowNs { driver.wake() }
   }
 
-  /// The clock is ahead, by up to some seconds.
+  /// The process was stopped for some time, or nothing happened.
   func jump() {
-    nowNs += UInt64(random.pick([1_000_000, 50_000_000, 1_100_000_000, 3_000_000_000]))
+    clock.advance(by: random.pick([1_000_000, 50_000_000, 1_100_000_000, 3_000_000_000]))
+  }
+
+  /// Somebody sets the clock of the machine.
+  func setClock() {
+    let ms: Int64 = random.pick([1, 100, 5_000, 3_600_000])
+    clock.set(by: ms * 1_000_000 * (random.percent(50) ? 1 : -1))
   }
 
   private func operate() {
     let client = random.pick(clients)
+    if plan.withoutClients.contains(client.index) { return }
     guard client.session != nil else {
       client.connect()
       return
@@ -132,10 +161,12 @@ public final class Simulation {
       return
     }
     let operation = random.pick(swarm.operations)
+    if plan.withoutOperations.contains(operation) { return }
     // Ends of sessions and of shards' patience are rarer than the rest.
     switch operation {
     case .close, .reset, .hostile, .jump: if random.percent(3) { client.perform(operation) }
-    case .stall, .closeTopic, .unsubscribe, .reply, .refused, .openTopic, .subscribe:
+    case .stall, .closeTopic, .unsubscribe, .reply, .refused, .openTopic, .subscribe, .clock,
+      .creep:
       if random.percent(30) { client.perform(operation) }
     default: client.perform(operation)
     }
@@ -145,10 +176,13 @@ public final class Simulation {
 
   private func moveNetwork() {
     guard !links.isEmpty else { return }
-    let place = random.below(links.count)
-    let link = links[place]
-    move(link, most: random.pick([1, 20, 500, 100_000]))
-    if link.isOver && link.isClosedByBroker { links.remove(at: place) }
+    for _ in 0..<random.within(1...3) where !links.isEmpty {
+      let place = random.below(links.count)
+      let link = links[place]
+      let most = link.creeps ? 30 : random.pick([1, 20, 500, 100_000])
+      move(link, most: most)
+      if link.isOver && link.isClosedByBroker { links.remove(at: place) }
+    }
   }
 
   func move(_ link: Link, most: Int) {

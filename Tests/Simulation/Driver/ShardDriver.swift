@@ -54,11 +54,18 @@ final class ShardDriver {
     ready.append(link)
   }
 
-  /// One part of a turn.
-  func step(_ world: Simulation) {
+  /// A part of a turn, or the rest of it.
+  func step(_ world: Simulation, isWhole: Bool) {
+    repeat {
+      stepOnce(world)
+      world.witness(self)
+    } while isWhole && phase != .begin && world.fault == nil
+  }
+
+  private func stepOnce(_ world: Simulation) {
     switch phase {
     case .begin:
-      shard.beginTurn(nowNs: world.nowNs, realtimeNs: world.realtimeNs)
+      shard.beginTurn(nowNs: world.clock.nowNs, realtimeNs: world.clock.realtimeNs)
       _ = shard.handleInbound()
       phase = .events
     case .events:
@@ -124,7 +131,7 @@ final class ShardDriver {
         wakes &= wakes - 1
       }
       turns += 1
-      if let fault = shard.findFault() { world.fail("shard \(index): \(fault)") }
+      world.checkTurn(self)
       phase = .sleep
     case .sleep:
       phase = .begin
@@ -174,7 +181,7 @@ final class ShardDriver {
     current = nil
     guard let id = link.id else { return }
     if link.hasArrivedEnd && link.clientEnd == .reset && world.random.percent(50) {
-      shard.transmitted(0, realtimeNs: world.realtimeNs)
+      shard.transmitted(0, realtimeNs: world.clock.realtimeNs)
       shard.handleEndOfInput(id, reset: true)
       return
     }
@@ -183,17 +190,31 @@ final class ShardDriver {
     if count > 0, world.random.percent(world.swarm.shortWritePercent) {
       count = world.random.within(0...count)
     }
-    var left = count
-    for unsafe vector in unsafe shard.transmitVectors where left > 0 {
-      let n = unsafe min(left, vector.count)
-      unsafe link.toClient.append(UnsafeRawBufferPointer(start: vector.base, count: n))
-      left -= n
-    }
+    if count > 0 { send(count, on: link, world) }
     if count < offered { link.isFull = true }
-    shard.transmitted(count, realtimeNs: world.realtimeNs)
+    shard.transmitted(count, realtimeNs: world.clock.realtimeNs)
     if link.isFull && link.toClient.count < link.capacity && world.random.percent(50) {
       link.isFull = false
       noteWritable(link)
     }
+  }
+
+  /// The socket takes so many bytes of the plan.
+  private func send(_ count: Int, on link: Link, _ world: Simulation) {
+    var offered: [UInt8] = []
+    offered.reserveCapacity(shard.transmitBytes)
+    for unsafe vector in unsafe shard.transmitVectors {
+      unsafe offered.append(
+        contentsOf: UnsafeRawBufferPointer(start: vector.base, count: vector.count))
+    }
+    unsafe offered.withUnsafeBytes { bytes in
+      unsafe link.tap.take(bytes, count: count) { world.checkAge($0, self) }
+    }
+    link.toClient.append(offered[..<count])
+  }
+
+  /// What a connection was sent, and whether something waits there that has not begun to be.
+  func tap(_ id: ConnectionID) -> (tap: Tap, isBehind: Bool)? {
+    links[id.word].map { ($0.tap, shard.hasStash(id)) }
   }
 }

@@ -7,24 +7,27 @@ extension Client {
   /// Bytes have come over the network.
   func receive(_ bytes: some Sequence<UInt8>) {
     guard session != nil else { return }
-    session!.input.append(contentsOf: bytes)
-    while let input = session?.input {
-      var end = 0
-      unsafe input.withUnsafeBytes { all in
+    // Taken out while it is looked at, so that it is not copied.
+    var input = session!.input
+    session!.input = []
+    input.append(contentsOf: bytes)
+    var at = 0
+    unsafe input.withUnsafeBytes { all in
+      while session != nil, world.fault == nil {
         do throws(WireError) {
-          guard let frame = try unsafe nextFrame(in: all, at: 0, lengthMax: 1 << 24) else { return }
-          end = frame.end
+          guard let frame = try unsafe nextFrame(in: all, at: at, lengthMax: 1 << 24) else { return }
           if frame.header.length > session!.frameLengthMax {
             world.fail("a frame of \(frame.header.length) bytes for \(session!.frameLengthMax)")
           }
           try unsafe look(at: frame, in: all)
+          at = frame.end
         } catch {
           world.fail("client \(index) cannot read what it is sent: \(error)")
         }
       }
-      guard end > 0, world.fault == nil else { return }
-      session?.input.removeFirst(end)
     }
+    input.removeFirst(at)
+    session?.input = input
   }
 
   private func look(at frame: FrameView, in bytes: UnsafeRawBufferPointer) throws(WireError) {
@@ -70,7 +73,8 @@ extension Client {
         session!.subscriptions[header.ref]!.state = .open
         if header.correlation != state.correlation { world.fail("SUBSCRIBED to another request") }
       }
-      session!.subscriptions[header.ref]!.confirmed = world.ends()
+      state.watch.isConfirmed = true
+      state.watch.confirmed = world.ends()
     case .unsubscribed: unsubscribed(header, try Unsubscribed(reader: &reader))
     case .topicInfo:
       let info = try TopicInfo(reader: &reader)
@@ -87,7 +91,12 @@ extension Client {
       }
     case .gap:
       let gap = try Gap(reader: &reader)
-      if !world.plants(.gapNotTold) { told(header, gap) }
+      if let cause = gap.cause { world.seen["gap \(cause)", default: 0] += 1 }
+      guard !world.plants(.gapNotTold) else { return }
+      guard let watch = session!.subscriptions[header.ref]?.watch else {
+        return world.fail("GAP for \(header.ref)")
+      }
+      world.checker.lost(watch, gap, isNamed: session!.named.contains(gap.topic))
     case .reply:
       let reply = try Reply(reader: &reader)
       if reply.inbox != session!.inbox || reply.token != reply.inbox ^ 0x5555 {
@@ -126,7 +135,7 @@ extension Client {
     guard let state = session!.publishers[header.ref], state.state == .closing,
       state.correlation == header.correlation
     else { return world.fail("TOPIC_CLOSED for publisher \(header.ref)") }
-    let known = world.model.publishers[state.uid]!
+    let known = world.model.publishers[Int(state.uid)]
     if state.wantsAck && known.acknowledged != known.sent {
       world.fail("TOPIC_CLOSED after ACK of \(known.acknowledged) of \(known.sent) events")
     }
@@ -152,90 +161,23 @@ extension Client {
     guard let state = session!.subscriptions[header.ref], state.state == .closing,
       state.correlation == header.correlation
     else { return world.fail("UNSUBSCRIBED for \(header.ref)") }
-    let sum =
-      account.deliveredEvents + account.droppedEvents + account.expiredEvents
-      + account.closedEvents
-    if sum != account.matchedEvents { world.fail("an account that does not balance: \(account)") }
-    if account.deliveredEvents != state.deliveredEvents {
-      world.fail("\(account.deliveredEvents) events delivered, \(state.deliveredEvents) came")
-    }
-    if account.droppedEvents + account.expiredEvents < state.gapEvents {
-      world.fail("\(state.gapEvents) events in gaps, the account has fewer")
-    }
+    world.checker.closed(state.watch, account)
     session!.subscriptions[header.ref] = nil
-  }
-
-  private func told(_ header: FrameHeader, _ gap: Gap) {
-    guard let state = session!.subscriptions[header.ref] else {
-      return world.fail("GAP for \(header.ref)")
-    }
-    guard gap.last >= gap.first, gap.count == gap.last - gap.first + 1, gap.first > 0,
-      let cause = gap.cause
-    else { return world.fail("a GAP that contradicts itself: \(gap)") }
-    world.seen["gap \(cause)", default: 0] += 1
-    let isBlock = (world.model.topics[gap.topic]?.options ?? 0) & 2 != 0
-    if isBlock && state.policy == .lossless && cause == .ringOverrun {
-      world.fail("a lossless subscription lost events of a block topic: \(gap)")
-    }
-    if cause == .dropOldest && state.policy != .dropOldest { world.fail("\(state.policy): \(gap)") }
-    goOn(header.ref, topic: gap.topic, at: gap.first, to: gap.last + 1)
-    session?.subscriptions[header.ref]?.gapEvents += gap.count
-  }
-
-  /// A subscription goes on in a topic exactly where it was, or begins where it may.
-  private func goOn(_ ref: UInt32, topic: UInt32, at first: UInt64, to next: UInt64) {
-    guard var state = session?.subscriptions[ref] else { return }
-    if !session!.named.contains(topic) { world.fail("topic \(topic) was not named") }
-    let name = world.model.topics[topic]?.name ?? ""
-    if !plainlyMatches(state.pattern, name) { world.fail("\(name) for \(state.pattern)") }
-    if let expected = state.next[topic] {
-      if first != expected { world.fail("\(name) goes on at \(first), not \(expected)") }
-    } else {
-      state.first[topic] = first
-      if let fault = faultOfStart(state, topic, first) {
-        world.fail("client \(index), subscription \(ref), \(name): \(fault)")
-      }
-    }
-    state.next[topic] = next
-    session!.subscriptions[ref] = state
-  }
-
-  private func faultOfStart(
-    _ state: Session.SubscriptionState, _ topic: UInt32, _ first: UInt64
-  ) -> String? {
-    if state.state == .open, state.confirmed[topic] == nil {
-      return first == 1 ? nil : "a later topic begins at \(first)"
-    }
-    let now = world.ends()[topic] ?? (1, 1)
-    let latest = state.confirmed[topic] ?? now
-    // Where the topic may not have been there yet, it may count as a later one.
-    guard let earliest = state.before[topic] else { return nil }
-    let wanted: UInt64? =
-      state.positions[topic] ?? (state.start == .sequence ? state.value : nil)
-    if let wanted {
-      let place = max(1, wanted)
-      if first == place && place <= latest.next { return nil }
-      if first >= earliest.next && first <= latest.next && first <= place { return nil }
-      return "begins at \(first), \(place) was wanted of \(earliest) to \(latest)"
-    }
-    switch state.start {
-    case .latest where first < earliest.next || first > latest.next,
-      .earliest where first < earliest.first || first > latest.first:
-      return "\(state.start) is \(first) of \(earliest) to \(latest)"
-    default: return nil
-    }
   }
 
   private func delivered(
     _ header: FrameHeader, _ deliver: Deliver, _ body: UnsafeRawBufferPointer
   ) throws(WireError) {
-    guard session!.subscriptions[header.ref] != nil else {
+    guard let watch = session!.subscriptions[header.ref]?.watch else {
       return world.fail("DELIVER for \(header.ref)")
+    }
+    if !session!.named.contains(deliver.topic) {
+      world.fail("topic \(deliver.topic) was not named")
     }
     var at = 0
     var skip = UInt64(deliver.skip)
     if body.count == 0 { world.fail("a DELIVER without a batch") }
-    while at < body.count, let state = session!.subscriptions[header.ref] {
+    while at < body.count, world.fault == nil {
       let rest = unsafe UnsafeRawBufferPointer(rebasing: body[at...])
       let batch = unsafe BatchHeader(load: rest.baseAddress!)
       let isLie = world.model.isLie(batch)
@@ -244,24 +186,16 @@ extension Client {
         limits: BatchLimits(
           batchBytesMax: world.swarm.limits.batchBytesMax, codecs: session!.codecs,
           openCompressed: !isLie), codecs: codecs)
-      if skip >= UInt64(batch.count) { world.fail("a skip of \(skip) of \(batch.count) events") }
-      if state.deliveredEvents >= state.creditEvents || state.deliveredBytes >= state.creditBytes {
-        world.fail("delivered without credit: \(state.deliveredEvents) of \(state.creditEvents)")
-      }
-      world.model.observe(deliver.topic, batch)
-      if !isLie || batch.codec == Codec.none { try unsafe checkPayloads(rest, batch) }
-      goOn(
-        header.ref, topic: deliver.topic, at: batch.sequence + skip,
-        to: batch.sequence + UInt64(batch.count))
-      session!.subscriptions[header.ref]!.deliveredEvents += UInt64(batch.count) - skip
-      session!.subscriptions[header.ref]!.deliveredBytes += UInt64(batch.charge)
+      world.checker.delivered(watch, deliver.topic, batch, skip: skip)
+      if !isLie || batch.codec == Codec.none { try unsafe checkEvents(rest, batch) }
       world.seen["events", default: 0] += Int(batch.count)
       skip = 0
       at += valid.paddedLength
     }
   }
 
-  private func checkPayloads(
+  /// Whether the records of a batch are what its publisher made.
+  private func checkEvents(
     _ bytes: UnsafeRawBufferPointer, _ batch: BatchHeader
   ) throws(WireError) {
     let records = try unsafe codecs.decodeBatch(
@@ -269,9 +203,15 @@ extension Client {
     var cursor = unsafe RecordCursor(records, count: Int(batch.count))
     var number = UInt32(truncatingIfNeeded: batch.publisherSequence)
     let publisher = UInt32(truncatingIfNeeded: batch.publisherSequence >> 32)
-    while let event = try cursor.next() {
-      let payload = unsafe UnsafeRawBufferPointer(rebasing: records[event.payload])
-      if unsafe !Payload.isRight(payload, Model.Event(publisher: publisher, number: number)) {
+    while let record = try cursor.next() {
+      let event = Model.Event(publisher: publisher, number: number)
+      guard world.model.has(event) else { return world.fail("nobody has sent \(event)") }
+      let contents = world.model.contents(event)
+      let payload = unsafe UnsafeRawBufferPointer(rebasing: records[record.payload])
+      let key = record.key.isEmpty ? 0 : unsafe records[record.key.upperBound - 1]
+      let isRight =
+        contents.isTombstone ? unsafe payload.isEmpty : unsafe Payload.isRight(payload, event)
+      if key != contents.key || !isRight {
         world.fail("event \(number) of publisher \(publisher) has other bytes")
       }
       number += 1

@@ -7,8 +7,10 @@ final class Client {
   unowned let world: Simulation
   var link: Link?
   var session: Session?
-  /// Where subscriptions of an earlier session stood.
-  var positions: [UInt32: UInt64] = [:]
+  /// Subscriptions of earlier sessions, to go on with.
+  var resumptions: [Resumption] = []
+  /// How the last session ended.
+  var lastClose: CloseReason?
   let codecs = Codecs()
 
   init(index: Int, world: Simulation) {
@@ -56,14 +58,16 @@ final class Client {
     guard var session else { return }
     for publisher in session.publishers.values { world.model.end(publisher.uid) }
     session.state = .over
-    positions = [:]
-    for subscription in session.subscriptions.values {
-      positions.merge(subscription.next) { max($0, $1) }
+    for (_, subscription) in session.subscriptions.sorted(by: { $0.key < $1.key }) {
+      subscription.watch.isOver = true
+      guard subscription.state == .open, resumptions.count < 8 else { continue }
+      resumptions.append(Resumption(subscription.watch, nowNs: world.clock.realtimeNs))
     }
     if let reason = session.closeReason, !session.isHostile, !isAllowed(reason) {
       world.fail("client \(index) did nothing wrong and was closed with \(reason)")
     }
     world.closeReasons[session.closeReason, default: 0] += 1
+    lastClose = session.closeReason
     self.session = nil
     link?.isOver = true
     link = nil
@@ -94,6 +98,9 @@ final class Client {
     case .publishMany: publish(frames: 4, isLie: false)
     case .lie: publish(frames: 1, isLie: true)
     case .subscribe: subscribe()
+    case .resume: resume()
+    case .clock: world.setClock()
+    case .creep: link?.creeps.toggle()
     case .credit: credit()
     case .unsubscribe: unsubscribe()
     case .closeTopic: closeTopic()
@@ -150,44 +157,67 @@ final class Client {
   }
 
   private func subscribe() {
-    guard var session else { return }
-    let ref = freeRef { session.subscriptions[$0] != nil }
-    let correlation = session.newCorrelation()
-    let starts: [Start] = [.latest, .latest, .earliest, .sequence, .time]
-    let start = world.random.pick(starts)
+    let start = world.random.pick(world.swarm.starts)
     let value =
       switch start {
       case .sequence: UInt64(world.random.below(100))
-      case .time: world.realtimeNs - UInt64(world.random.below(1_000_000_000))
+      case .time: world.clock.realtimeNs - UInt64(world.random.below(1_000_000_000))
       default: UInt64(0)
       }
-    let resumed = world.random.percent(40) ? positions : [:]
-    var state = Session.SubscriptionState(
-      pattern: world.random.pick(world.swarm.patterns),
-      policy: world.random.pick([.lossless, .lossless, .dropOldest, .disconnect]), start: start,
-      value: value, positions: resumed, correlation: correlation,
+    var terms = PolicyTerms(policy: world.random.pick(world.swarm.policies))
+    terms.lagEventsMax = UInt64(world.random.pick([0, 3, 50, 500]))
+    terms.lagBytesMax = UInt64(world.random.pick([0, 0, 500, 50_000]))
+    // Positions of somebody else's, or beyond the end.
+    var positions: [UInt32: UInt64] = [:]
+    if world.random.percent(10) {
+      for id in world.model.topics.keys.sorted() where world.random.percent(50) {
+        positions[id] = UInt64(world.random.below(200))
+      }
+    }
+    subscribe(
+      pattern: world.random.pick(world.swarm.patterns), terms: terms, start: start, value: value,
+      positions: positions, isResumed: false)
+  }
+
+  /// Goes on with a subscription of an earlier session.
+  private func resume() {
+    guard !resumptions.isEmpty else { return }
+    let old = resumptions.remove(at: world.random.below(resumptions.count))
+    subscribe(
+      pattern: old.pattern, terms: old.terms, start: old.start, value: old.value,
+      positions: old.positions, isResumed: true)
+  }
+
+  private func subscribe(
+    pattern: String, terms: PolicyTerms, start: Start, value: UInt64,
+    positions: [UInt32: UInt64], isResumed: Bool
+  ) {
+    guard var session else { return }
+    let ref = freeRef { session.subscriptions[$0] != nil }
+    let correlation = session.newCorrelation()
+    let watch = Watch(
+      who: "client \(index), subscription \(ref) of \(pattern)", pattern: pattern, terms: terms,
+      start: start, value: value, positions: positions, isResumed: isResumed,
       creditEvents: UInt64(world.random.below(world.swarm.creditEventsMax)),
       creditBytes: UInt64(world.random.pick([0, 1000, 100_000, 1 << 40])))
     // What a shard has accepted and nobody has heard of need not count yet.
-    state.before = world.ends()
-    for id in state.before.keys {
-      state.before[id]!.next = (world.model.topics[id]?.highest ?? 0) + 1
-    }
+    watch.before = world.ends()
+    for id in watch.before.keys { watch.before[id]!.next = world.model.topics[id]!.heard + 1 }
     let subscribe = Subscribe(
-      policy: state.policy, start: start, weight: UInt8(world.random.below(17)),
-      positionsCount: UInt32(resumed.count), startValue: value,
-      lagEventsMax: UInt64(world.random.pick([0, 3, 50, 500])),
-      lagBytesMax: UInt64(world.random.pick([0, 0, 500, 50_000])),
-      eventsTotal: state.creditEvents, bytesTotal: state.creditBytes, pattern: state.pattern)
+      policy: terms.policy, start: start, weight: UInt8(world.random.below(17)),
+      positionsCount: UInt32(positions.count), startValue: value,
+      lagEventsMax: terms.lagEventsMax, lagBytesMax: terms.lagBytesMax,
+      eventsTotal: watch.creditEvents, bytesTotal: watch.creditBytes, pattern: pattern)
     var entries: [UInt8] = []
-    for (id, sequence) in resumed.sorted(by: { $0.key < $1.key }) {
+    for (id, sequence) in positions.sorted(by: { $0.key < $1.key }) {
       entries += Self.bytes(UInt64(id)) + Self.bytes(sequence)
     }
     send {
       unsafe subscribe.encode(
         into: &$0, ref: ref, correlation: correlation, positions: entries.span.bytes)
     }
-    session.subscriptions[ref] = state
+    session.subscriptions[ref] = Session.SubscriptionState(
+      correlation: correlation, watch: watch)
     self.session = session
   }
 
@@ -196,24 +226,26 @@ final class Client {
   }
 
   private func credit() {
-    guard let ref = anySubscription(), var state = session?.subscriptions[ref] else { return }
-    let isAll = world.random.percent(10)
-    state.creditEvents = max(
-      state.creditEvents,
-      isAll ? .max
-        : state.deliveredEvents + UInt64(world.random.below(world.swarm.creditEventsMax)))
-    state.creditBytes = max(
-      state.creditBytes,
-      isAll ? .max : state.deliveredBytes + UInt64(world.random.pick([100, 5000, 1 << 20])))
-    session!.subscriptions[ref] = state
-    grant(ref, state)
+    guard let ref = anySubscription(), let watch = session?.subscriptions[ref]?.watch else {
+      return
+    }
+    if world.random.percent(10) && !world.swarm.isStarved {
+      grant(ref, watch, events: .max, bytes: .max)
+      return
+    }
+    let events = UInt64(world.swarm.isStarved ? 1 : world.random.below(world.swarm.creditEventsMax))
+    let bytes = UInt64(world.random.pick([100, 5000, 1 << 20]))
+    grant(
+      ref, watch, events: watch.delivered.events + events, bytes: watch.delivered.bytes + bytes)
   }
 
-  /// Tells the broker what a subscription may be sent.
-  func grant(_ ref: UInt32, _ state: Session.SubscriptionState) {
+  /// Tells the broker what a subscription may be sent in all.
+  func grant(_ ref: UInt32, _ watch: Watch, events: UInt64, bytes: UInt64) {
+    watch.creditEvents = max(watch.creditEvents, events)
+    watch.creditBytes = max(watch.creditBytes, bytes)
     // Before, a later total would make it good.
     if world.isResting && world.plants(.creditLost) { return }
-    let credit = Credit(eventsTotal: state.creditEvents, bytesTotal: state.creditBytes)
+    let credit = Credit(eventsTotal: watch.creditEvents, bytesTotal: watch.creditBytes)
     send { credit.encode(into: &$0, ref: ref, correlation: 0) }
   }
 

@@ -20,48 +20,46 @@ struct Session {
 
   struct SubscriptionState {
     enum State { case opening, open, closing }
-    var pattern: String
-    var policy: Policy
-    var start: Start
-    var value: UInt64
-    var positions: [UInt32: UInt64]
     var state = State.opening
     var correlation: UInt32
-    var creditEvents: UInt64
-    var creditBytes: UInt64
-    var deliveredEvents: UInt64 = 0
-    var deliveredBytes: UInt64 = 0
-    var gapEvents: UInt64 = 0
-    /// Next sequence by topic.
-    var next: [UInt32: UInt64] = [:]
-    /// First sequence by topic.
-    var first: [UInt32: UInt64] = [:]
-    /// Firsts and ends of the topics there were when it was asked for, and when it was confirmed.
-    var before: [UInt32: (first: UInt64, next: UInt64)] = [:]
-    var confirmed: [UInt32: (first: UInt64, next: UInt64)] = [:]
+    let watch: Watch
   }
 
   var state = State.greeting
+  var version: UInt16 = 1
   var codecs: CodecSet
   var frameLengthMax: UInt32
   var inbox: UInt64 = 0
   var publishers: [UInt32: PublisherState] = [:]
   var subscriptions: [UInt32: SubscriptionState] = [:]
   var named: Set<UInt32> = []
-  var nextRef: UInt32 = 1
   var nextCorrelation: UInt32 = 1
   /// It broke a rule, so that it may be closed with any reason.
   var isHostile = false
   var input: [UInt8] = []
   var closeReason: CloseReason?
-  var refs: [UInt32] = []
 
-  mutating func newRef() -> UInt32 {
-    nextRef += 1
-    return nextRef
-  }
   mutating func newCorrelation() -> UInt32 {
     nextCorrelation += 1
     return nextCorrelation
+  }
+}
+
+/// What a client keeps of a subscription when its session is over, to go on with in the next.
+struct Resumption {
+  var pattern: String
+  var terms: PolicyTerms
+  var start: Start
+  var value: UInt64
+  var positions: [UInt32: UInt64]
+
+  /// - Parameter nowNs: the time since which new topics count, where nothing else is known.
+  init(_ watch: Watch, nowNs: UInt64) {
+    pattern = watch.pattern
+    terms = watch.terms
+    start = watch.start == .latest ? .time : watch.start
+    value = watch.start == .latest ? nowNs : watch.value
+    positions = watch.isResumed ? watch.positions : [:]
+    for (id, topic) in watch.topics { positions[id] = topic.next }
   }
 }

@@ -32,38 +32,44 @@ extension Client {
 
   private func makeBatch(_ state: Session.PublisherState, isLie: Bool) -> ([UInt8], Int) {
     let count = world.random.within(1...world.swarm.eventsMax)
-    var payloads: [Int] = []
-    var bytes = 0
-    for _ in 0..<count {
-      let size = max(8, world.random.below(world.swarm.payloadBytesMax))
-      guard bytes + size + 16 <= world.swarm.limits.batchBytesMax else { break }
-      bytes += size + 16
-      payloads.append(size)
-    }
-    if payloads.isEmpty { payloads = [8] }
-    let codec = session!.codecs.isEmpty ? Codec.none : pickCodec()
-    let lies = isLie && codec != .none && !state.isKeyed
-    let first = world.model.send(state.uid, count: payloads.count, isLie: lies)
+    let first = world.model.nextNumber(state.uid)
+    var events: [Model.Contents] = []
     var writer = BatchWriter(batchBytesMax: world.swarm.limits.batchBytesMax)
-    for (i, size) in payloads.enumerated() {
-      let event = Model.Event(publisher: state.uid, number: first + UInt32(i))
-      let payload = Payload.make(event, bytes: size)
-      let key: [UInt8] = [UInt8(ascii: "k"), UInt8(world.random.below(5))]
+    var bytes = 0
+    for i in 0..<count {
+      let number = world.random.below(world.swarm.keysMax) + 1
+      let key: [UInt8] = [UInt8(ascii: "k"), UInt8(number)]
       let hasKey = state.isKeyed || world.random.percent(20)
+      let isTombstone = hasKey && world.random.percent(15)
+      let most = min(world.swarm.payloadBytesMax, world.swarm.limits.batchBytesMax - 64)
+      let size = isTombstone ? 0 : max(8, world.random.below(most))
+      if i > 0 && bytes + size + 16 > world.swarm.limits.batchBytesMax { break }
+      let event = Model.Event(publisher: state.uid, number: first + UInt32(i))
+      let payload = isTombstone ? [] : Payload.make(event, bytes: size)
       let isIn = unsafe payload.withUnsafeBytes { payload in
         unsafe key.withUnsafeBytes { key in
-          unsafe writer.append(payload: payload, key: hasKey ? key : nil)
+          unsafe writer.append(
+            payload: payload, key: hasKey ? key : nil, tombstone: isTombstone)
         }
       }
       precondition(isIn, "an event that does not fit its batch")
+      events.append(
+        Model.Contents(
+          key: hasKey ? UInt8(number) : 0, isTombstone: isTombstone,
+          charge: UInt32(writer.charge - events.reduce(0) { $0 + Int($1.charge) })))
+      bytes += payload.count + 16
     }
+    let codec = session!.codecs.isEmpty ? Codec.none : pickCodec()
+    let lies = isLie && codec != .none && !state.isKeyed
     let ttlMs = world.swarm.usesTTL ? UInt32(world.random.pick([0, 1, 20, 1000])) : 0
+    let charge = writer.charge
     var batch = unsafe [UInt8](
       writer.finish(
-        codec: codec, codecs: codecs, ttlMs: ttlMs, publishTime: world.realtimeNs,
+        codec: codec, codecs: codecs, ttlMs: ttlMs, publishTime: world.clock.realtimeNs,
         publisherSequence: UInt64(state.uid) << 32 | UInt64(first)))
-    let charge = writer.charge
-    if lies && batch[BatchField.codec] != 0 { spoil(&batch) }
+    let isSpoilt = lies && batch[BatchField.codec] != 0
+    if isSpoilt { spoil(&batch) }
+    world.model.send(state.uid, events, isLie: isSpoilt)
     return (batch, charge)
   }
 

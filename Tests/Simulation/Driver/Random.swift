@@ -4,6 +4,12 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
 
   public init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1 }
 
+  /// Numbers for one part of a run, which do not depend on what other parts have drawn.
+  public init(seed: UInt64, part: UInt64) {
+    self.init(seed: seed ^ (part &+ 1) &* 0xD6E8_FEB8_6659_FD93)
+    state = next()
+  }
+
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state

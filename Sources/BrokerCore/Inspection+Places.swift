@@ -1,0 +1,111 @@
+// What the simulator may see of a shard: where its subscriptions stand, what their accounts say, and
+// what is in its rings. Nothing here changes anything.
+
+package import Counters
+package import WireFormat
+
+/// A subscription as its shard sees it, between two turns.
+package struct SubscriptionView: Sendable {
+  package var slot: UInt32
+  package var connection: ConnectionID
+  package var ref: UInt32
+  /// Never the same for two subscriptions of a shard.
+  package var generation: UInt32
+  /// Its session is about to end, so that its account may be closed in part.
+  package var isCondemned: Bool
+  /// Its account, as it says.
+  package var account: Ledger
+}
+
+/// Where a subscription stands in a topic.
+package struct PlaceView: Sendable {
+  package var topic: UInt32
+  package var tail: UInt64
+  package var tailBytes: UInt64
+  package var next: UInt64
+  package var nextBytes: UInt64
+  /// The first event of a GAP that is still to be told.
+  package var gapFirst: UInt64?
+  package var gapBytes: UInt64
+}
+
+extension Shard {
+  package func forEachSubscription(_ body: (SubscriptionView) -> Void) {
+    for slot in 0..<UInt32(subscriptions.highWater) where subscriptions.isUsed(slot) {
+      let entry = subscriptions[slot]
+      let connection = connections[entry.connection]
+      body(
+        SubscriptionView(
+          slot: slot,
+          connection: ConnectionID(slot: entry.connection, generation: connection.generation),
+          ref: entry.ref, generation: entry.generation,
+          isCondemned: connection.closeReason != 0 || connection.phase != .open,
+          account: counters.ledger(slot)))
+    }
+  }
+
+  /// The topics that a subscription is in, but for those whose owners have not said where it starts.
+  package func forEachPlace(of slot: UInt32, _ body: (PlaceView) -> Void) {
+    forEach(from: patterns[subscriptions[slot].pattern].links, of: links, \.inPattern) { link in
+      let id = links[link].topic
+      let tail = topics[id].tail
+      var place = PlaceView(
+        topic: id, tail: tail.sequence, tailBytes: tail.bytes, next: tail.sequence,
+        nextBytes: tail.bytes, gapFirst: nil, gapBytes: 0)
+      if let cursor = cursorIndex.find(slot, id) {
+        let entry = cursors[cursor]
+        if entry.isAttaching { return }
+        place.next = entry.sequence
+        place.nextBytes = entry.bytes
+        place.gapFirst = entry.hasGap ? entry.gapFirst : nil
+        place.gapBytes = entry.gapBytes
+      }
+      body(place)
+    }
+  }
+
+  /// A connection has bytes of a cut or a re-framed frame that its socket has not taken.
+  package func hasStash(_ id: ConnectionID) -> Bool {
+    connections.isUsed(id.slot) && connections[id.slot].generation == id.generation
+      && !connections[id.slot].stash.isEmpty
+  }
+
+  /// The headers of a topic's batches from a sequence on, of a topic that this shard owns.
+  package func forEachBatch(
+    ofTopic id: UInt32, from sequence: UInt64, _ body: (BatchHeader) -> Void
+  ) {
+    var page = Page(address: topics[id].headPage)
+    while let here = page {
+      page = here.next
+      guard here.endSequence > sequence else { continue }
+      var offset = Page.headerBytes
+      while offset < here.used {
+        let batch = here.batch(at: offset)
+        if batch.sequence >= sequence { body(unsafe BatchHeader(load: batch.start)) }
+        offset += batch.paddedLength
+      }
+    }
+  }
+
+  /// Up to where the owner of a topic has given pages up, or has told others to leave them.
+  package func floor(ofTopic id: UInt32) -> UInt64 {
+    max(topics[id].shared.floor, firstOffered(id))
+  }
+
+  /// A shard that looks at pages which the owner of a topic, this shard, has given up; nil where
+  /// there is none.
+  package func findReaderOfFreedPages(ofTopic id: UInt32) -> Int? {
+    let first = topics[id].firstSequence
+    for shard in 0..<broker.shards where topics[id].shared.hold(shard: shard) < first {
+      return shard
+    }
+    return lowestPin(id) < first ? index : nil
+  }
+
+  /// There is something for this shard that another one has put there.
+  package var isAwaitedByOthers: Bool { hasInbound }
+  /// The shards, by bit, that this one will wake when its turn ends.
+  package var wakesOwed: UInt64 { wakeMask }
+  /// The time that its turn goes by.
+  package var turnRealtimeNs: UInt64 { realtimeNs }
+}

@@ -1,0 +1,217 @@
+import WireFormat
+
+// Policies that leave events out: `latest` passes over the newest event of each key, `sample` over
+// every n-th event. What a pass leaves out is told at its end, and must add up.
+
+extension Checker {
+  private func fail(_ watch: Watch, _ text: @autoclosure () -> String) {
+    model.fail("\(watch.who): \(text())")
+  }
+
+  /// A batch of one event, chosen by the policy.
+  func selected(_ watch: Watch, _ id: UInt32, _ header: BatchHeader, key: UInt8) {
+    guard watch.hasCredit else { return fail(watch, "selected without credit: \(watch.delivered)") }
+    guard header.count == 1 else { return fail(watch, "\(header.count) events, selected at once") }
+    let sequence = header.sequence
+    model.hear(id, of: sequence)
+    watch.delivered += Amount(events: 1, bytes: UInt64(header.charge))
+    if watch.topics[id] == nil {
+      // The pass says at its end where it began.
+      if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
+      watch.topics[id] = TopicWatch(first: 0, next: 0)
+    }
+    if let event = model.event(id, at: sequence), let batch = model.batch(id, at: sequence) {
+      let contents = model.contents(event)
+      let publisherSequence = UInt64(event.publisher) << 32 | UInt64(event.number)
+      if header.publisherSequence != publisherSequence || contents.key != key
+        || UInt64(header.charge) != UInt64(contents.charge) || header.time != batch.time
+        || header.bytesBefore != batch.bytesBefore || header.topic != id
+      {
+        fail(watch, "\(header), key \(key), is not \(event) of \(batch)")
+      }
+    } else if model.topics[id]?.hasHoles != true {
+      fail(watch, "nothing is at \(sequence)")
+    }
+    let place = watch.topics[id]!
+    if place.first != 0, !place.isReset, sequence < place.next {
+      fail(watch, "\(sequence) of topic \(id) comes where \(place.next) is next")
+    }
+    if place.selected.contains(sequence) { fail(watch, "\(sequence) of topic \(id) comes twice") }
+    see(watch, id, key: key, sequence)
+    watch.topics[id]!.selected.append(sequence)
+    watch.topics[id]!.selectedBytes += UInt64(header.charge)
+  }
+
+  /// What is known of the topic's keys is to be forgotten; the whole state follows.
+  func reset(_ watch: Watch, _ id: UInt32) {
+    if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
+    if watch.topics[id] == nil { watch.topics[id] = TopicWatch(first: 0, next: 0) }
+    watch.topics[id]!.keys = [:]
+    watch.topics[id]!.selected = []
+    watch.topics[id]!.selectedBytes = 0
+    watch.topics[id]!.isReset = true
+  }
+
+  /// What PASSED says.
+  struct Pass {
+    var isSample: Bool
+    var first: UInt64
+    var last: UInt64
+    var leftOut: Amount
+    var expired: Amount
+  }
+
+  /// A pass is over.
+  func passed(_ watch: Watch, _ id: UInt32, _ pass: Pass) {
+    let isState = pass.first == 0
+    if watch.topics[id] == nil, !isState { begin(watch, id, at: pass.first) }
+    guard var place = watch.topics[id] else { return fail(watch, "a state that nobody began") }
+    if place.first == 0, !isState {
+      if place.isReset { fail(watch, "a state that is no state: \(pass)") }
+      let selected = place
+      watch.topics[id] = nil
+      begin(watch, id, at: pass.first)
+      place.first = pass.first
+      place.next = pass.first
+      place.selected = selected.selected
+    }
+    if isState != place.isReset { fail(watch, "\(pass) ends \(place.isReset ? "a state" : "a pass")") }
+    if pass.last + 1 < place.next { fail(watch, "\(pass) ends before \(place.next)") }
+    model.hear(id, of: pass.last)
+    if !isState {
+      if pass.first != place.next { fail(watch, "\(pass) begins before \(place.next)") }
+      checkSum(watch, id, pass, place)
+    }
+    for sequence in place.selected where sequence > pass.last {
+      fail(watch, "\(pass) has \(sequence)")
+    }
+    if pass.isSample {
+      checkSample(watch, id, pass, place)
+    } else if model.topics[id]?.isKeyed == true {
+      checkKeys(watch, id, pass, place)
+    }
+    watch.termsBefore = nil
+    if pass.isSample { watch.sampledOut += pass.leftOut } else { watch.conflated += pass.leftOut }
+    watch.expired += pass.expired
+    place.selected = []
+    place.selectedBytes = 0
+    place.isReset = false
+    if place.first == 0 { place.first = pass.last + 1 }
+    if isState { place.hasWholeState = true }
+    place.next = pass.last + 1
+    watch.topics[id] = place
+  }
+
+  /// Every event of a pass came, was left out, or was too old.
+  private func checkSum(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
+    let came = Amount(events: UInt64(place.selected.count), bytes: place.selectedBytes)
+    let sum = came + pass.leftOut + pass.expired
+    if sum.events != pass.last + 1 - pass.first {
+      fail(watch, "\(pass) and \(place.selected.count) events are not all there are")
+    }
+    if let bytes = model.charge(id, pass.first, pass.last), bytes != sum.bytes {
+      fail(watch, "\(pass) and \(place.selectedBytes) bytes are not the \(bytes) there are")
+    }
+    if pass.expired.events > 0, watch.terms.lagMsMax == 0,
+      model.batches(id, pass.first, pass.last).allSatisfy({ $0.dueNs > clock.latestNs })
+    {
+      fail(watch, "nothing is too old in \(pass)")
+    }
+  }
+
+  private func checkSample(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
+    if zip(place.selected, place.selected.dropFirst()).contains(where: { $0 >= $1 }) {
+      fail(watch, "\(pass): the sample does not rise")
+    }
+    let every = max(1, watch.terms.sampleEvery)
+    let terms = watch.termsBefore ?? watch.terms
+    guard terms == watch.terms, watch.terms.policy == .sample else { return }
+    for sequence in place.selected where sequence % every != 0 {
+      fail(watch, "\(pass): \(sequence) is no multiple of \(every)")
+    }
+    let wanted = pass.last / every - (pass.first - 1) / every
+    if UInt64(place.selected.count) > wanted
+      || UInt64(place.selected.count) + pass.expired.events < wanted
+    {
+      fail(watch, "\(pass): \(place.selected.count) of \(wanted) came")
+    }
+  }
+
+  /// Each key's newest event of the pass came, unless a newer one will, or it is too old.
+  private func checkKeys(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
+    guard let topic = model.topics[id] else { return }
+    let came = Set(place.selected)
+    for (key, _) in topic.keys {
+      guard let newest = model.newest(id, key: key, upTo: pass.last) else { continue }
+      if came.contains(newest) { continue }
+      if newest < pass.first { continue }
+      // A newer one is for the next pass.
+      if model.newest(id, key: key) != newest { continue }
+      if pass.first == 0, isTombstone(id, newest) { continue }
+      if isTooOld(watch, id, newest) { continue }
+      fail(watch, "\(pass): key \(key) has \(newest), which did not come")
+    }
+    for sequence in place.selected {
+      guard let event = model.event(id, at: sequence) else { continue }
+      let key = model.contents(event).key
+      if model.newest(id, key: key, upTo: pass.last) != sequence {
+        fail(watch, "\(pass): \(sequence) was not the newest of key \(key)")
+      }
+    }
+  }
+
+  private func isTombstone(_ id: UInt32, _ sequence: UInt64) -> Bool {
+    model.event(id, at: sequence).map { model.contents($0).isTombstone } ?? true
+  }
+
+  /// Whether an event need not come any more; true where it is not known.
+  private func isTooOld(_ watch: Watch, _ id: UInt32, _ sequence: UInt64) -> Bool {
+    guard let batch = model.batch(id, at: sequence) else { return true }
+    if batch.dueNs < clock.latestNs { return true }
+    guard watch.terms.lagMsMax != 0 else { return false }
+    return batch.time + UInt64(watch.terms.lagMsMax) * 1_000_000 < clock.latestNs
+  }
+
+  // MARK: State
+
+  /// Events of a batch that came as they lie in the ring.
+  func fold(
+    _ watch: Watch, _ id: UInt32, _ first: UInt64, _ last: UInt64, _ batch: Model.Batch
+  ) {
+    guard watch.terms.policy == .latest || watch.start.isState,
+      model.topics[id]?.isKeyed == true
+    else { return }
+    for sequence in first...last {
+      let number = batch.number + UInt32(sequence - batch.first)
+      let event = Model.Event(publisher: batch.publisher, number: number)
+      see(watch, id, key: model.contents(event).key, sequence)
+    }
+  }
+
+  private func see(_ watch: Watch, _ id: UInt32, key: UInt8, _ sequence: UInt64) {
+    guard key != 0 else { return }
+    if let before = watch.topics[id]?.keys[key], before >= sequence {
+      fail(watch, "key \(key) of topic \(id) goes from \(before) to \(sequence)")
+    }
+    watch.topics[id]?.keys[key] = sequence
+  }
+
+  /// What a subscription of the newest events has seen in the end is what the publishers left.
+  func checkState(_ watch: Watch, _ id: UInt32, _ place: TopicWatch) {
+    guard watch.terms.policy == .latest, watch.termsBefore == nil, let topic = model.topics[id],
+      topic.isKeyed
+    else { return }
+    for key in topic.keys.keys {
+      guard let newest = model.newest(id, key: key), place.hasWholeState || newest >= place.first
+      else { continue }
+      if place.keys[key] == newest || isTooOld(watch, id, newest) { continue }
+      if isTombstone(id, newest), place.keys[key] == nil { continue }
+      fail(watch, "\(topic.name): key \(key) ends with \(newest), not \(place.keys[key] ?? 0)")
+    }
+  }
+}
+
+extension Start {
+  /// The state of every key comes first.
+  var isState: Bool { rawValue == 4 }
+}

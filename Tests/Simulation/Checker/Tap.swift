@@ -1,0 +1,121 @@
+import WireFormat
+
+/// Counts what leaves the broker for one client, where its socket takes it: by itself, from the
+/// bytes alone. A frame counts with its first byte.
+struct Tap {
+  /// What one subscription has been sent.
+  struct Account {
+    var delivered = Amount()
+    /// Told by GAP, and as too old by PASSED.
+    var lost = Amount()
+    var conflated = Amount()
+    var sampledOut = Amount()
+    var topics: [UInt32: Place] = [:]
+  }
+
+  /// The first event of a topic that was sent or lost, the charged bytes before it, where those
+  /// follow from it, and what comes next.
+  struct Place {
+    var first: UInt64
+    var firstBytes: UInt64?
+    var next: UInt64
+    /// Where it began with a gap: the bytes of that, and what came next.
+    var gap: (bytes: UInt64, next: UInt64)?
+  }
+
+  private(set) var accounts: [UInt32: Account] = [:]
+  /// Bytes of the last frame that are still to come.
+  private var rest = 0
+
+  /// - Parameters:
+  ///   - bytes: what is offered to the socket, of which it takes the first `count`.
+  ///   - onBatch: is told of every batch that begins to be sent.
+  mutating func take(
+    _ bytes: UnsafeRawBufferPointer, count: Int, onBatch: (BatchHeader) -> Void
+  ) {
+    var at = min(rest, count)
+    rest -= at
+    while at < count {
+      let header = unsafe FrameHeader(load: bytes.baseAddress! + at)
+      let end = at + Int(header.length) + FrameHeader.lengthBytes
+      unsafe note(
+        header, UnsafeRawBufferPointer(rebasing: bytes[(at + FrameHeader.size)..<end]), onBatch)
+      rest = max(0, end - count)
+      at = end
+    }
+  }
+
+  private mutating func note(
+    _ header: FrameHeader, _ body: UnsafeRawBufferPointer, _ onBatch: (BatchHeader) -> Void
+  ) {
+    switch header.type {
+    case .subscribed:
+      // It may have been sent something already.
+      if accounts[header.ref] == nil { accounts[header.ref] = Account() }
+    case .unsubscribed: accounts[header.ref] = nil
+    case .deliver: unsafe noteDeliver(header.ref, body, onBatch)
+    case .deliverSelected: unsafe noteSelected(header.ref, body)
+    case .passed: unsafe notePassed(header.ref, body)
+    case .gap: unsafe noteGap(header.ref, body)
+    default: break
+    }
+  }
+
+  private mutating func noteDeliver(
+    _ ref: UInt32, _ body: UnsafeRawBufferPointer, _ onBatch: (BatchHeader) -> Void
+  ) {
+    let topic = unsafe body.loadUnaligned(as: UInt32.self)
+    var skip = unsafe UInt64(body.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    var at = 8
+    while at < body.count {
+      let batch = unsafe BatchHeader(load: body.baseAddress! + at)
+      onBatch(batch)
+      let next = batch.sequence + UInt64(batch.count)
+      accounts[ref, default: Account()].delivered += Amount(
+        events: UInt64(batch.count) - skip, bytes: UInt64(batch.charge))
+      let new = Place(first: batch.sequence + skip, firstBytes: batch.bytesBefore, next: next)
+      accounts[ref]!.topics[topic, default: new].next = next
+      skip = 0
+      at += batch.paddedLength
+    }
+  }
+
+  private mutating func noteGap(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
+    let topic = unsafe body.loadUnaligned(as: UInt32.self)
+    let first = unsafe body.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    let last = unsafe body.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+    let count = unsafe body.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
+    let bytes = unsafe body.loadUnaligned(fromByteOffset: 32, as: UInt64.self)
+    accounts[ref, default: Account()].lost += Amount(events: count, bytes: bytes)
+    let new = Place(first: first, firstBytes: nil, next: last + 1, gap: (bytes, last + 1))
+    accounts[ref]!.topics[topic, default: new].next = last + 1
+  }
+
+  private mutating func noteSelected(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
+    var at = 8
+    while at < body.count {
+      let batch = unsafe BatchHeader(load: body.baseAddress! + at)
+      accounts[ref, default: Account()].delivered += Amount(
+        events: UInt64(batch.count), bytes: UInt64(batch.charge))
+      at += batch.paddedLength
+    }
+  }
+
+  private mutating func notePassed(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
+    func word(_ i: Int) -> UInt64 {
+      unsafe body.loadUnaligned(fromByteOffset: 8 + 8 * i, as: UInt64.self)
+    }
+    let topic = unsafe body.loadUnaligned(as: UInt32.self)
+    let leftOut = Amount(events: word(2), bytes: word(3))
+    let isSample = unsafe body[4] == LeftOut.sampledOut.rawValue
+    if isSample {
+      accounts[ref, default: Account()].sampledOut += leftOut
+    } else {
+      accounts[ref, default: Account()].conflated += leftOut
+    }
+    accounts[ref]!.lost += Amount(events: word(4), bytes: word(5))
+    if word(0) == 0 { return }
+    let new = Place(first: word(0), firstBytes: nil, next: word(1) + 1)
+    accounts[ref]!.topics[topic, default: new].next = word(1) + 1
+  }
+}

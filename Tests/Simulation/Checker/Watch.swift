@@ -1,0 +1,90 @@
+import WireFormat
+
+/// What is known of one subscription: what it was asked for, and what has come of it.
+final class Watch {
+  let who: String
+  let pattern: String
+  let start: Start
+  let value: UInt64
+  /// Where it goes on: of a session that came back what it has not had yet.
+  let positions: [UInt32: UInt64]
+  /// These are its own, of a session that is over.
+  let isResumed: Bool
+  /// What was asked for last, and what may still be in force.
+  var terms: PolicyTerms
+  var termsBefore: PolicyTerms?
+  var creditEvents: UInt64
+  var creditBytes: UInt64
+  /// What the account of a new subscription begins with.
+  var isConfirmed = false
+  /// The broker has closed it, or its session is over.
+  var isOver = false
+
+  var delivered = Amount()
+  /// Told by GAPs, by cause, and by PASSED.
+  var lost: [GapCause: Amount] = [:]
+  var conflated = Amount()
+  var sampledOut = Amount()
+  var expired = Amount()
+  var topics: [UInt32: TopicWatch] = [:]
+  /// Topics that it matches.
+  var matching: [UInt32: Bool] = [:]
+  /// First and next of the topics there were when it was asked for, and when it was confirmed.
+  var before: [UInt32: (first: UInt64, next: UInt64)] = [:]
+  var confirmed: [UInt32: (first: UInt64, next: UInt64)] = [:]
+
+  init(
+    who: String, pattern: String, terms: PolicyTerms, start: Start, value: UInt64,
+    positions: [UInt32: UInt64], isResumed: Bool, creditEvents: UInt64, creditBytes: UInt64
+  ) {
+    self.who = who
+    self.pattern = pattern
+    self.terms = terms
+    self.start = start
+    self.value = value
+    self.positions = positions
+    self.isResumed = isResumed
+    self.creditEvents = creditEvents
+    self.creditBytes = creditBytes
+  }
+
+  /// It may be sent something.
+  var hasCredit: Bool { delivered.events < creditEvents && delivered.bytes < creditBytes }
+
+  var lostInAll: Amount { lost.values.reduce(Amount()) { $0 + $1 } }
+}
+
+/// What happens to a subscription that falls behind.
+struct PolicyTerms: Equatable {
+  var policy: Policy
+  var sampleEvery: UInt64 = 1
+  var lagEventsMax: UInt64 = 0
+  var lagBytesMax: UInt64 = 0
+  var lagMsMax: UInt32 = 0
+}
+
+/// Events and their charged bytes.
+struct Amount: Equatable {
+  var events: UInt64 = 0
+  var bytes: UInt64 = 0
+
+  static func + (a: Amount, b: Amount) -> Amount {
+    Amount(events: a.events + b.events, bytes: a.bytes + b.bytes)
+  }
+  static func += (a: inout Amount, b: Amount) { a = a + b }
+}
+
+/// Where a subscription is in a topic.
+struct TopicWatch {
+  /// The first event that counted, and the next to come.
+  var first: UInt64
+  var next: UInt64
+  /// On a keyed topic, with policy latest: the newest event of each key that has come.
+  var keys: [UInt8: UInt64] = [:]
+  /// A pass of which something has come: its events, and what they were charged.
+  var selected: [UInt64] = []
+  var selectedBytes: UInt64 = 0
+  /// The state is being told from the start; it has been told once.
+  var isReset = false
+  var hasWholeState = false
+}

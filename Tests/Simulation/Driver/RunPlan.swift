@@ -1,0 +1,44 @@
+/// A run: its seed, how long it is, and what is left out of it.
+public struct RunPlan: Sendable {
+  public var seed: UInt64
+  public var steps: Int
+  public var withoutClients: Set<Int> = []
+  public var withoutOperations: Set<Operation> = []
+  /// Steps that do nothing, in order.
+  public var skipped: [ClosedRange<Int>] = []
+  /// A fault between the broker and what is checked.
+  public var planted: PlantedFault?
+
+  public init(seed: UInt64, steps: Int, planting fault: PlantedFault? = nil) {
+    self.seed = seed
+    self.steps = steps
+    planted = fault
+  }
+
+  func leavesOut(step: Int) -> Bool {
+    guard !skipped.isEmpty else { return false }
+    let i = skipped.partition { $0.upperBound >= step }
+    return i < skipped.count && skipped[i].contains(step)
+  }
+
+  /// What repeats the run, as arguments of the `simulate` tool.
+  public var arguments: String {
+    var text = "--seed \(seed) --steps \(steps)"
+    if let planted { text += " --plant \(planted)" }
+    if !withoutClients.isEmpty {
+      text += " --without-clients \(withoutClients.sorted().map(String.init).joined(separator: ","))"
+    }
+    if !withoutOperations.isEmpty {
+      let names = withoutOperations.map(\.rawValue).sorted()
+      text += " --without \(names.joined(separator: ","))"
+    }
+    if !skipped.isEmpty {
+      text += " --skip "
+        + skipped.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+    }
+    return text
+  }
+
+  /// Steps that do something.
+  public var stepsLeft: Int { steps - skipped.reduce(0) { $0 + $1.clamped(to: 1...steps).count } }
+}
