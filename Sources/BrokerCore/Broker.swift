@@ -38,6 +38,11 @@ public final class Broker: @unchecked Sendable {
   /// Per shard: what it asks of others.
   let requests: [RequestTable]
 
+  #if DEBUG
+    /// A fault of this broker, for the test of what looks for faults; set before the first turn.
+    package var canary: Canary?
+  #endif
+
   private let topics: UnsafeMutablePointer<TopicShared>
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   private static let topicCountWord = 0

@@ -1,8 +1,8 @@
-// What the simulator may see of a shard: where its subscriptions stand, what their accounts say, and
-// what is in its rings. Nothing here changes anything.
+// What the simulator may see of a shard: where its subscriptions stand, what their accounts say,
+// and what others look at. Nothing here changes anything.
 
 package import Counters
-package import WireFormat
+import WireFormat
 
 /// A subscription as its shard sees it, between two turns.
 package struct SubscriptionView: Sendable {
@@ -44,7 +44,8 @@ extension Shard {
     }
   }
 
-  /// The topics that a subscription is in, but for those whose owners have not said where it starts.
+  /// The topics that a subscription is in, but for those whose owners have not said where it
+  /// starts.
   package func forEachPlace(of slot: UInt32, _ body: (PlaceView) -> Void) {
     forEach(from: patterns[subscriptions[slot].pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic
@@ -68,23 +69,6 @@ extension Shard {
   package func hasStash(_ id: ConnectionID) -> Bool {
     connections.isUsed(id.slot) && connections[id.slot].generation == id.generation
       && !connections[id.slot].stash.isEmpty
-  }
-
-  /// The headers of a topic's batches from a sequence on, of a topic that this shard owns.
-  package func forEachBatch(
-    ofTopic id: UInt32, from sequence: UInt64, _ body: (BatchHeader) -> Void
-  ) {
-    var page = Page(address: topics[id].headPage)
-    while let here = page {
-      page = here.next
-      guard here.endSequence > sequence else { continue }
-      var offset = Page.headerBytes
-      while offset < here.used {
-        let batch = here.batch(at: offset)
-        if batch.sequence >= sequence { body(unsafe BatchHeader(load: batch.start)) }
-        offset += batch.paddedLength
-      }
-    }
   }
 
   /// Up to where the owner of a topic has given pages up, or has told others to leave them.

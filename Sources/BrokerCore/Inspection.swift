@@ -2,7 +2,7 @@
 // whether its tables agree with one another. Nothing here changes anything.
 
 import Counters
-import WireFormat
+package import WireFormat
 
 /// How much of each thing a shard has in use.
 package struct ShardUsage: Equatable, Sendable {
@@ -64,6 +64,23 @@ extension Shard {
     return TopicView(
       firstSequence: firstOffered(UInt32(id)), heldFrom: entry.firstSequence,
       nextSequence: entry.nextSequence)
+  }
+
+  /// The headers of a topic's batches from a sequence on, of a topic that this shard owns.
+  package func forEachBatch(
+    ofTopic id: UInt32, from sequence: UInt64, _ body: (BatchHeader) -> Void
+  ) {
+    var page = Page(address: topics[id].headPage)
+    while let here = page {
+      page = here.next
+      guard here.endSequence > sequence else { continue }
+      var offset = Page.headerBytes
+      while offset < here.used {
+        let batch = here.batch(at: offset)
+        if batch.sequence >= sequence { body(unsafe BatchHeader(load: batch.start)) }
+        offset += batch.paddedLength
+      }
+    }
   }
 
   /// What keeps the shard from sleeping, for people.

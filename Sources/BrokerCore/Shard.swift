@@ -314,6 +314,9 @@ public final class Shard {
       noted &= noted - 1
       if broker.isSleeping(other) { sleeping |= 1 << UInt64(other) }
     }
+    #if DEBUG
+      if plants(.wakeUpLost) { sleeping &= ~1 }
+    #endif
     if sleeping != 0 { counters.woke(sleeping.nonzeroBitCount) }
     return sleeping
   }

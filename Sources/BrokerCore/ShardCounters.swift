@@ -248,6 +248,17 @@ struct ShardCounters {
     row.endUpdate()
   }
 
+  #if DEBUG
+    /// For a canary: what is lost next has not matched.
+    func unmatched(_ slot: UInt32, events: UInt64, bytes: UInt64) {
+      let row = subscriptions[Int(slot)]
+      row.add(.matchedEvents, 0 &- events)
+      row.add(.matchedBytes, 0 &- bytes)
+      row.add(.droppedEvents, at: Int(GapCause.expired.rawValue), 0 &- events)
+      row.add(.expiredBytes, 0 &- bytes)
+    }
+  #endif
+
   func lost(_ slot: UInt32, cause: GapCause, events: UInt64, bytes: UInt64) {
     let row = subscriptions[Int(slot)]
     row.beginUpdate()

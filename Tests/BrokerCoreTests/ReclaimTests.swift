@@ -150,6 +150,29 @@ import WireSupport
     #expect(row.get(.droppedEvents, at: Int(GapCause.blockTimeout.rawValue)) == account.lost)
   }
 
+  /// Who never held publishers back does not hear that it did so for too long.
+  @Test(arguments: [1, 2])
+  func onlyWhoHeldBackTimedOut(shards: Int) {
+    let core = core(shards: shards)
+    core.hello(1)
+    let open = OpenTopic(
+      mode: .openOrCreate, options: [.block], ackLevel: .accepted, blockTimeoutMs: 0,
+      retentionBytes: 1 << 20, topic: "slow")
+    core.send(on: 1) { open.encode(into: &$0, ref: 1, correlation: 2) }
+    core.openTopic(1, "other", ref: 2)
+    core.hello(2)
+    core.subscribe(2, "slow", ref: 1, events: 0)
+    core.subscribe(2, "slow", ref: 2, policy: .dropOldest, events: 0)
+    for sequence in UInt64(1)...8 { core.publish(1, batch(sequence), ref: 1) }
+    core.publish(1, batch(1), ref: 2)
+    core.advance(milliseconds: 600)
+    let rows = core.region.subscriptions(shard: 1 % shards)
+    let timedOut = Int(GapCause.blockTimeout.rawValue)
+    #expect(rows[0].get(.droppedEvents, at: timedOut) > 0)
+    #expect(rows[1].get(.droppedEvents, at: timedOut) == 0)
+    #expect(rows[1].get(.droppedEvents, at: Int(GapCause.ringOverrun.rawValue)) > 0)
+  }
+
   /// The one page of the pool is its only topic's last one.
   @Test(arguments: [1, 2])
   func aRingGivesUpItsOwnLastPage(shards: Int) {

@@ -1,17 +1,22 @@
 import Simulation
 import Testing
 
-/// Whole brokers with clients, network and clock from a seed; `Tools/simulate` runs thousands.
+/// Whole brokers with clients, network and clocks from a seed; `Tools/simulate` runs thousands.
 @Suite struct SimulationTests {
   static let steps = 3000
 
   @Test(arguments: 0..<20)
   func everythingHolds(tens: Int) {
     for seed in UInt64(tens * 10 + 1)...UInt64(tens * 10 + 10) {
-      let simulation = Simulation(seed: seed)
-      if let fault = simulation.run(steps: Self.steps) {
-        Issue.record("swift run simulate --seed \(seed) --steps \(Self.steps): \(fault)")
-      }
+      let plan = RunPlan(seed: seed, steps: Self.steps)
+      guard let fault = Simulation(plan).run() else { continue }
+      var shrinker = Shrinker(plan, fault: fault, runs: 100)
+      shrinker.shrink()
+      Issue.record(
+        """
+        swift run simulate \(plan.arguments): \(fault)
+        swift run simulate \(shrinker.plan.arguments): \(shrinker.fault)
+        """)
     }
   }
 
@@ -21,8 +26,8 @@ import Testing
     var planted = 0
     var found = 0
     for seed in UInt64(1)...200 where found < 3 {
-      let simulation = Simulation(seed: seed, planting: fault)
-      let said = simulation.run(steps: Self.steps)
+      let simulation = Simulation(RunPlan(seed: seed, steps: Self.steps, planting: fault))
+      let said = simulation.run()
       guard simulation.hasPlanted else { continue }
       planted += 1
       if said != nil { found += 1 }
@@ -30,10 +35,39 @@ import Testing
     #expect(found == 3, "\(fault): planted \(planted) times, found \(found) times")
   }
 
+  /// A broker that has a fault does not pass: of each, within a few seeds.
+  @Test(arguments: RunPlan.canaries)
+  func aCanaryIsCaught(canary: String) {
+    let seeds = UInt64(1)...100
+    let caught = seeds.first { seed in
+      var plan = RunPlan(seed: seed, steps: Self.steps)
+      plan.canary = canary
+      return Simulation(plan).run() != nil
+    }
+    #expect(caught != nil, "\(canary) is not caught in \(seeds.count) seeds")
+  }
+
+  /// What is found is told in little.
+  @Test func aFailureIsShrunk() throws {
+    var plan = RunPlan(seed: 1, steps: Self.steps)
+    plan.canary = try #require(RunPlan.canaries.first { $0 == "gapBytesWrong" })
+    var fault: String?
+    while fault == nil, plan.seed < 50 {
+      plan.seed += 1
+      fault = Simulation(plan).run()
+    }
+    var shrinker = Shrinker(plan, fault: try #require(fault), runs: 150)
+    shrinker.shrink()
+    #expect(shrinker.plan.stepsLeft < Self.steps / 4)
+    #expect(!shrinker.plan.withoutOperations.isEmpty)
+    // What it says is what happens.
+    #expect(Simulation(shrinker.plan).run() == shrinker.fault)
+  }
+
   @Test func aSeedIsTheSameRunAgain() {
     let runs = (0..<2).map { _ in
-      let simulation = Simulation(seed: 7)
-      _ = simulation.run(steps: Self.steps)
+      let simulation = Simulation(RunPlan(seed: 7, steps: Self.steps))
+      _ = simulation.run()
       return (simulation.nowNs, simulation.seen)
     }
     #expect(runs[0].0 == runs[1].0)

@@ -84,4 +84,18 @@ import Testing
     let paths = files.map(\.path).joined(separator: ", ")
     #expect(files.count <= most, "unsafe code in \(files.count) files of \(module): \(paths)")
   }
+
+  /// The faults that the broker can be given so that a test finds them are in no release build.
+  @Test func canariesDoNotShip() throws {
+    for source in try Self.sources("Sources") {
+      var isDebug = false
+      for (i, line) in source.lines.enumerated() {
+        let code = line.drop { $0 == " " }
+        if code.hasPrefix("#if") || code.hasPrefix("#else") { isDebug = code == "#if DEBUG" }
+        if code.hasPrefix("#endif") { isDebug = false }
+        let isCanary = code.lowercased().contains("canary") || code.contains("plants(")
+        #expect(isDebug || !isCanary, "\(source.path):\(i + 1): \(line)")
+      }
+    }
+  }
 }

@@ -223,6 +223,11 @@ extension Shard {
         cursors[cursor].gapFirst = from
       }
       cursors[cursor].gapBytes += bytes
+      #if DEBUG
+        if plants(.matchedMissed), cause == .expired {
+          counters.unmatched(cursors[cursor].subscription, events: events, bytes: bytes)
+        }
+      #endif
       counters.lost(cursors[cursor].subscription, cause: cause, events: events, bytes: bytes)
     }
     cursors[cursor].page = position.page

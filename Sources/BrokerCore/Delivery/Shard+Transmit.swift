@@ -161,6 +161,10 @@ extension Shard {
   }
 
   private func addGap(_ subscription: UInt32, _ cursor: UInt32) {
+    #if DEBUG
+      if plants(.gapNotTold) { cursors[cursor].gapFirst = cursors[cursor].sequence - 1 }
+      if plants(.gapBytesWrong) { cursors[cursor].gapBytes += 1 }
+    #endif
     let before = cursors[cursor]
     let count = before.sequence - before.gapFirst
     let gap = Gap(
@@ -376,6 +380,9 @@ extension Shard {
     cursors[frame.cursor].offset = before.offset
     cursors[frame.cursor].sequence = before.sequence
     cursors[frame.cursor].bytes = before.bytes
+    #if DEBUG
+      if plants(.notTakenBack), frame.events > 1 { cursors[frame.cursor].sequence += 1 }
+    #endif
     cursors[frame.cursor].gapCause = before.gapCause
     cursors[frame.cursor].gapFirst = before.gapFirst
     cursors[frame.cursor].gapBytes = before.gapBytes

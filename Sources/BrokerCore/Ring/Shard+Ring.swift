@@ -186,6 +186,9 @@ extension Shard {
   func lowestHold(_ id: UInt32) -> UInt64 {
     let shared = topics[id].shared
     var lowest = lowestPin(id)
+    #if DEBUG
+      if plants(.pageFreedEarly) { return min(lowest, shared.hold(shard: index)) }
+    #endif
     for shard in 0..<broker.shards { lowest = min(lowest, shared.hold(shard: shard)) }
     return lowest
   }

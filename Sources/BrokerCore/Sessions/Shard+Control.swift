@@ -106,6 +106,9 @@ extension Shard {
     }
     unpause(slot)
     inputPool.give(&connections[slot].input)
+    #if DEBUG
+      if plants(.memoryKept) { connections[slot].stash = Buffer() }
+    #endif
     outputPool.give(&connections[slot].stash)
     outputPool.give(&connections[slot].control)
     counters.connectionClosed(slot, reason: connections[slot].closeReason)

@@ -56,6 +56,13 @@ extension Shard {
       guard isAccepted else { return .later }
       publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
       publishers[publisher].sentBytes += UInt64(batch.charge)
+      #if DEBUG
+        if plants(.acknowledgedEarly), owner != index {
+          broker.publisherWords[index].accept(
+            publisher, through: batch.nextPublisherSequence - 1, sequence: 1)
+          listForAnswer(publisher)
+        }
+      #endif
       tally.events += batch.count
       tally.charge += batch.charge
       tally.batches += 1

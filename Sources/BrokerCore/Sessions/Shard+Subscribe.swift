@@ -46,6 +46,11 @@ extension Shard {
     guard let subscription = subscriptions.insert(entry) else {
       preconditionFailure("room for a subscription was checked")
     }
+    #if DEBUG
+      if plants(.creditLeakedOnResume), subscribe.positionsCount > 0 {
+        subscriptions[subscription].sentEvents = 1
+      }
+    #endif
     subscriptionIndex.insert(slot, header.ref, subscription)
     append(subscription, to: &connections[slot].subscriptions, of: subscriptions, \.inConnection)
     connections[slot].subscriptionCount += 1
@@ -68,6 +73,9 @@ extension Shard {
         let sequence = unsafe Position.sequence(in: positions, at: topics[id].positionOffset)
         topicStart = .sequence
         value = sequence
+        #if DEBUG
+          if plants(.resumedLate) { value += 1 }
+        #endif
       }
       beginAt(subscription, id, start: topicStart, value: value)
       joinTopic(subscription, id)
@@ -189,6 +197,12 @@ extension Shard {
     subscriptions[subscription].creditBytes = max(
       subscriptions[subscription].creditBytes, credit.bytesTotal)
     counters.credited(subscription, subscriptions[subscription])
+    #if DEBUG
+      if plants(.creditOverdrawn), credit.eventsTotal < 1 << 40 {
+        subscriptions[subscription].creditEvents += 1
+      }
+      if plants(.grantForgotten) { return .done }
+    #endif
     if subscriptions[subscription].ready != noSlot, subscriptions[subscription].hasCredit {
       serve(subscription)
     }

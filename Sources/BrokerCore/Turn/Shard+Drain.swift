@@ -55,6 +55,9 @@ extension Shard {
     for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
       switch connections[slot].phase {
       case .open:
+        #if DEBUG
+          if plants(.drainedEarly) { close(slot, .draining) }
+        #endif
         guard isOver || (drain.step == .settled && !hasOutput(slot)
           && connections[slot].askingCount == 0) else { continue }
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)

@@ -18,7 +18,7 @@ extension Checker {
     if watch.topics[id] == nil {
       // The pass says at its end where it began.
       if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
-      watch.topics[id] = TopicWatch(first: 0, next: 0)
+      watch.topics[id] = TopicWatch(first: 0)
     }
     if let event = model.event(id, at: sequence), let batch = model.batch(id, at: sequence) {
       let contents = model.contents(event)
@@ -45,7 +45,7 @@ extension Checker {
   /// What is known of the topic's keys is to be forgotten; the whole state follows.
   func reset(_ watch: Watch, _ id: UInt32) {
     if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
-    if watch.topics[id] == nil { watch.topics[id] = TopicWatch(first: 0, next: 0) }
+    if watch.topics[id] == nil { watch.topics[id] = TopicWatch(first: 0) }
     watch.topics[id]!.keys = [:]
     watch.topics[id]!.selected = []
     watch.topics[id]!.selectedBytes = 0
@@ -73,9 +73,12 @@ extension Checker {
       begin(watch, id, at: pass.first)
       place.first = pass.first
       place.next = pass.first
+      place.latestSince = pass.first
       place.selected = selected.selected
     }
-    if isState != place.isReset { fail(watch, "\(pass) ends \(place.isReset ? "a state" : "a pass")") }
+    if isState != place.isReset {
+      fail(watch, "\(pass) ends \(place.isReset ? "a state" : "a pass")")
+    }
     if pass.last + 1 < place.next { fail(watch, "\(pass) ends before \(place.next)") }
     model.hear(id, of: pass.last)
     if !isState {
@@ -90,7 +93,6 @@ extension Checker {
     } else if model.topics[id]?.isKeyed == true {
       checkKeys(watch, id, pass, place)
     }
-    watch.termsBefore = nil
     if pass.isSample { watch.sampledOut += pass.leftOut } else { watch.conflated += pass.leftOut }
     watch.expired += pass.expired
     place.selected = []
@@ -123,9 +125,8 @@ extension Checker {
     if zip(place.selected, place.selected.dropFirst()).contains(where: { $0 >= $1 }) {
       fail(watch, "\(pass): the sample does not rise")
     }
-    let every = max(1, watch.terms.sampleEvery)
-    let terms = watch.termsBefore ?? watch.terms
-    guard terms == watch.terms, watch.terms.policy == .sample else { return }
+    let every = UInt64(max(1, watch.terms.sampleEvery))
+    guard !watch.isChanging, watch.terms.policy == .sample else { return }
     for sequence in place.selected where sequence % every != 0 {
       fail(watch, "\(pass): \(sequence) is no multiple of \(every)")
     }
@@ -172,15 +173,33 @@ extension Checker {
     return batch.time + UInt64(watch.terms.lagMsMax) * 1_000_000 < clock.latestNs
   }
 
+  // MARK: Changes
+
+  /// A client asks for another policy.
+  func asks(_ watch: Watch, for terms: PolicyTerms) {
+    if !watch.formerTerms.contains(watch.terms) { watch.formerTerms.append(watch.terms) }
+    watch.terms = terms
+    watch.isChanging = true
+    watch.changes += 1
+  }
+
+  /// POLICY_SET has come: what comes behind it is by the new policy.
+  func changed(_ watch: Watch, to policy: Policy) {
+    watch.changes -= 1
+    if watch.changes == 0, policy != watch.terms.policy {
+      fail(watch, "\(policy) where \(watch.terms) were asked for")
+    }
+    if watch.changes == 0 { watch.isChanging = false }
+    for id in watch.topics.keys { watch.topics[id]!.latestSince = watch.topics[id]!.next }
+  }
+
   // MARK: State
 
   /// Events of a batch that came as they lie in the ring.
   func fold(
     _ watch: Watch, _ id: UInt32, _ first: UInt64, _ last: UInt64, _ batch: Model.Batch
   ) {
-    guard watch.terms.policy == .latest || watch.start.isState,
-      model.topics[id]?.isKeyed == true
-    else { return }
+    guard model.topics[id]?.isKeyed == true else { return }
     for sequence in first...last {
       let number = batch.number + UInt32(sequence - batch.first)
       let event = Model.Event(publisher: batch.publisher, number: number)
@@ -198,20 +217,15 @@ extension Checker {
 
   /// What a subscription of the newest events has seen in the end is what the publishers left.
   func checkState(_ watch: Watch, _ id: UInt32, _ place: TopicWatch) {
-    guard watch.terms.policy == .latest, watch.termsBefore == nil, let topic = model.topics[id],
+    guard watch.terms.policy == .latest, !watch.isChanging, let topic = model.topics[id],
       topic.isKeyed
     else { return }
     for key in topic.keys.keys {
-      guard let newest = model.newest(id, key: key), place.hasWholeState || newest >= place.first
+      guard let newest = model.newest(id, key: key), place.hasWholeState || newest >= place.latestSince
       else { continue }
       if place.keys[key] == newest || isTooOld(watch, id, newest) { continue }
       if isTombstone(id, newest), place.keys[key] == nil { continue }
       fail(watch, "\(topic.name): key \(key) ends with \(newest), not \(place.keys[key] ?? 0)")
     }
   }
-}
-
-extension Start {
-  /// The state of every key comes first.
-  var isState: Bool { rawValue == 4 }
 }

@@ -64,8 +64,9 @@ final class Checker {
     else { return fail(watch, "a GAP that contradicts itself: \(gap)") }
     if !isNamed { fail(watch, "a GAP of a topic that was not named: \(gap)") }
     model.hear(gap.topic, of: gap.last)
+    // One that was pending when the policy changed is told behind that.
     if !isJust(gap, cause, watch.terms),
-      watch.termsBefore.map({ !isJust(gap, cause, $0) }) ?? true
+      !watch.formerTerms.contains(where: { isJust(gap, cause, $0) })
     {
       fail(watch, "there is no reason for \(gap), \(watch.terms)")
     }
@@ -123,7 +124,7 @@ final class Checker {
   func begin(_ watch: Watch, _ id: UInt32, at first: UInt64) {
     if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
     if let fault = faultOfStart(watch, id, first) { fail(watch, "topic \(id): \(fault)") }
-    watch.topics[id] = TopicWatch(first: first, next: first)
+    watch.topics[id] = TopicWatch(first: first)
   }
 
   private func faultOfStart(_ watch: Watch, _ id: UInt32, _ first: UInt64) -> String? {
@@ -154,6 +155,7 @@ final class Checker {
       let found = i < log.count ? log[i].first : now.next
       place = (min(found, earliest.next), max(min(found, latest.next), latest.first))
       place.least = max(place.least, min(earliest.first, earliest.next))
+    case .state: return nil
     case .latest, .sequence: break
     }
     return first < place.least || first > place.most

@@ -1,8 +1,8 @@
 import BrokerCore
 import Counters
 
-/// Holds the accounts of a shard's subscriptions to what the taps have counted and to what the model
-/// has in the topics, in events and in bytes.
+/// Holds the accounts of a shard's subscriptions to what the taps have counted and to what the
+/// model has in the topics, in events and in bytes.
 struct LedgerCheck {
   /// Where a subscription began in a topic.
   private struct Begin {

@@ -12,7 +12,12 @@ final class Watch {
   let isResumed: Bool
   /// What was asked for last, and what may still be in force.
   var terms: PolicyTerms
-  var termsBefore: PolicyTerms?
+  var formerTerms: [PolicyTerms] = []
+  /// A change of them has not shown yet.
+  var isChanging = false
+  var changes = 0
+  /// Correlations of the requests to change them.
+  var policyRequests: Set<UInt32> = []
   var creditEvents: UInt64
   var creditBytes: UInt64
   /// What the account of a new subscription begins with.
@@ -57,7 +62,7 @@ final class Watch {
 /// What happens to a subscription that falls behind.
 struct PolicyTerms: Equatable {
   var policy: Policy
-  var sampleEvery: UInt64 = 1
+  var sampleEvery: UInt32 = 1
   var lagEventsMax: UInt64 = 0
   var lagBytesMax: UInt64 = 0
   var lagMsMax: UInt32 = 0
@@ -76,6 +81,12 @@ struct Amount: Equatable {
 
 /// Where a subscription is in a topic.
 struct TopicWatch {
+  init(first: UInt64) {
+    self.first = first
+    next = first
+    latestSince = first
+  }
+
   /// The first event that counted, and the next to come.
   var first: UInt64
   var next: UInt64
@@ -87,4 +98,6 @@ struct TopicWatch {
   /// The state is being told from the start; it has been told once.
   var isReset = false
   var hasWholeState = false
+  /// From here on the newest event of each key comes.
+  var latestSince: UInt64
 }

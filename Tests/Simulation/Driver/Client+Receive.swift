@@ -43,6 +43,7 @@ extension Client {
     switch type {
     case .welcome:
       let welcome = try Welcome(reader: &reader)
+      if welcome.version != session!.version { world.fail("version \(welcome.version)") }
       session!.state = .open
       session!.inbox = welcome.inbox
       world.inboxes.append(welcome.inbox)
@@ -102,8 +103,63 @@ extension Client {
       if reply.inbox != session!.inbox || reply.token != reply.inbox ^ 0x5555 {
         world.fail("a REPLY for another session")
       }
+    case .policySet, .deliverSelected, .passed, .stateReset, .blocked:
+      if session!.version < 2 { world.fail("\(type) in version \(session!.version)") }
+      try unsafe lookAtPolicy(type, header, &reader, frame, in: bytes)
     case .statsPage: _ = try StatsPage(reader: &reader)
     default: world.fail("\(type) from the broker")
+    }
+  }
+
+  private func lookAtPolicy(
+    _ type: FrameType, _ header: FrameHeader, _ reader: inout FrameReader, _ frame: FrameView,
+    in bytes: UnsafeRawBufferPointer
+  ) throws(WireError) {
+    if type == .blocked {
+      _ = try Blocked(reader: &reader)
+      return
+    }
+    guard let watch = session!.subscriptions[header.ref]?.watch else {
+      return world.fail("\(type) for \(header.ref)")
+    }
+    switch type {
+    case .policySet:
+      let policy = try PolicySet(reader: &reader).policy
+      world.checker.changed(watch, to: policy ?? .lossless)
+    case .deliverSelected:
+      let selected = try DeliverSelected(reader: &reader)
+      let range = (frame.offset + selected.batches.lowerBound)..<frame.end
+      try unsafe self.selected(
+        watch, selected.topic, UnsafeRawBufferPointer(rebasing: bytes[range]))
+    case .passed:
+      let passed = try Passed(reader: &reader)
+      world.checker.passed(
+        watch, passed.topic,
+        Checker.Pass(
+          isSample: passed.kind == .sampledOut, first: passed.first, last: passed.last,
+          leftOut: Amount(events: passed.events, bytes: passed.bytes),
+          expired: Amount(events: passed.expiredEvents, bytes: passed.expiredBytes)))
+    default: world.checker.reset(watch, try StateReset(reader: &reader).topic)
+    }
+  }
+
+  private func selected(
+    _ watch: Watch, _ topic: UInt32, _ body: UnsafeRawBufferPointer
+  ) throws(WireError) {
+    if !session!.named.contains(topic) { world.fail("topic \(topic) was not named") }
+    if body.count == 0 { world.fail("a DELIVER_SELECTED without a batch") }
+    var at = 0
+    while at < body.count, world.fault == nil {
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: body[at...])
+      let batch = unsafe BatchHeader(load: rest.baseAddress!)
+      let valid = try unsafe validateBatch(
+        rest, limits: BatchLimits(batchBytesMax: world.swarm.limits.batchBytesMax, codecs: []),
+        codecs: codecs)
+      let key = world.model.key(of: batch)
+      world.checker.selected(watch, topic, batch, key: key)
+      try unsafe checkEvents(rest, batch)
+      world.seen["selected", default: 0] += 1
+      at += valid.paddedLength
     }
   }
 
@@ -148,6 +204,11 @@ extension Client {
     if let state = session!.publishers[header.ref], state.correlation == header.correlation {
       if state.state == .closing { world.fail("CLOSE_TOPIC was refused with \(code)") }
       session!.publishers[header.ref] = nil
+    }
+    if let watch = session!.subscriptions[header.ref]?.watch,
+      watch.policyRequests.remove(header.correlation) != nil, watch.isConfirmed
+    {
+      world.fail("SET_POLICY was refused with \(code)")
     }
     if let state = session!.subscriptions[header.ref], state.correlation == header.correlation {
       // What could not be opened cannot be closed either.

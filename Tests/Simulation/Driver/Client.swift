@@ -47,8 +47,9 @@ final class Client {
       codecs: codecs,
       frameLengthMax: frameLengthMax == 0
         ? UInt32(world.swarm.limits.frameLengthMax) : frameLengthMax)
+    session!.version = world.random.percent(70) ? ProtocolVersion.version : 1
     let hello = Hello(
-      magic: ProtocolVersion.magic, versionMin: 1, versionMax: 1, codecs: codecs,
+      magic: ProtocolVersion.magic, versionMin: 1, versionMax: session!.version, codecs: codecs,
       frameLengthMax: frameLengthMax, heartbeatMs: 0, clientName: "client \(index)")
     send { hello.encode(into: &$0, ref: 0, correlation: 1) }
   }
@@ -100,6 +101,7 @@ final class Client {
     case .subscribe: subscribe()
     case .resume: resume()
     case .clock: world.setClock()
+    case .setPolicy: setPolicy()
     case .creep: link?.creeps.toggle()
     case .credit: credit()
     case .unsubscribe: unsubscribe()
@@ -157,16 +159,19 @@ final class Client {
   }
 
   private func subscribe() {
-    let start = world.random.pick(world.swarm.starts)
+    let isFirst = session!.version == 1
+    let starts = world.swarm.starts.filter { !isFirst || $0 != .state }
+    let start = world.random.pick(starts)
     let value =
       switch start {
       case .sequence: UInt64(world.random.below(100))
       case .time: world.clock.realtimeNs - UInt64(world.random.below(1_000_000_000))
       default: UInt64(0)
       }
-    var terms = PolicyTerms(policy: world.random.pick(world.swarm.policies))
-    terms.lagEventsMax = UInt64(world.random.pick([0, 3, 50, 500]))
-    terms.lagBytesMax = UInt64(world.random.pick([0, 0, 500, 50_000]))
+    var terms = anyTerms()
+    // SUBSCRIBE has no room for these.
+    terms.sampleEvery = 1
+    terms.lagMsMax = 0
     // Positions of somebody else's, or beyond the end.
     var positions: [UInt32: UInt64] = [:]
     if world.random.percent(10) {
@@ -179,10 +184,42 @@ final class Client {
       positions: positions, isResumed: false)
   }
 
+  private func anyTerms() -> PolicyTerms {
+    let policies = world.swarm.policies.filter {
+      session!.version > 1 || $0 != .latest && $0 != .sample
+    }
+    return PolicyTerms(
+      policy: world.random.pick(policies), sampleEvery: UInt32(world.random.pick([1, 2, 3, 10])),
+      lagEventsMax: UInt64(world.random.pick([0, 3, 50, 500])),
+      lagBytesMax: UInt64(world.random.pick([0, 0, 500, 50_000])),
+      lagMsMax: UInt32(world.random.pick([0, 0, 1, 100])))
+  }
+
+  /// Asks for another policy.
+  private func setPolicy() {
+    guard session!.version > 1, let ref = anySubscription(),
+      let watch = session?.subscriptions[ref]?.watch
+    else { return }
+    let terms = anyTerms()
+    let correlation = session!.newCorrelation()
+    let set = SetPolicy(
+      policy: terms.policy, sampleEvery: terms.sampleEvery, lagEventsMax: terms.lagEventsMax,
+      lagBytesMax: terms.lagBytesMax, lagMsMax: terms.lagMsMax,
+      noCreditMsMax: UInt32(world.random.pick([0, 0, 100])))
+    watch.policyRequests.insert(correlation)
+    world.checker.asks(watch, for: terms)
+    send { set.encode(into: &$0, ref: ref, correlation: correlation) }
+  }
+
   /// Goes on with a subscription of an earlier session.
   private func resume() {
     guard !resumptions.isEmpty else { return }
-    let old = resumptions.remove(at: world.random.below(resumptions.count))
+    let place = world.random.below(resumptions.count)
+    let needs = resumptions[place]
+    let needsSecond =
+      needs.terms.policy == .latest || needs.terms.policy == .sample || needs.start == .state
+    if needsSecond && session!.version == 1 { return }
+    let old = resumptions.remove(at: place)
     subscribe(
       pattern: old.pattern, terms: old.terms, start: old.start, value: old.value,
       positions: old.positions, isResumed: true)

@@ -1,3 +1,5 @@
+import BrokerCore
+
 /// A run: its seed, how long it is, and what is left out of it.
 public struct RunPlan: Sendable {
   public var seed: UInt64
@@ -8,6 +10,17 @@ public struct RunPlan: Sendable {
   public var skipped: [ClosedRange<Int>] = []
   /// A fault between the broker and what is checked.
   public var planted: PlantedFault?
+  /// A fault of the broker's own, where it is built with them.
+  public var canary: String?
+
+  /// The faults that the broker is built with: none but in debug builds.
+  public static var canaries: [String] {
+    #if DEBUG
+      Canary.allCases.map(\.rawValue)
+    #else
+      []
+    #endif
+  }
 
   public init(seed: UInt64, steps: Int, planting fault: PlantedFault? = nil) {
     self.seed = seed
@@ -25,6 +38,7 @@ public struct RunPlan: Sendable {
   public var arguments: String {
     var text = "--seed \(seed) --steps \(steps)"
     if let planted { text += " --plant \(planted)" }
+    if let canary { text += " --canary \(canary)" }
     if !withoutClients.isEmpty {
       text += " --without-clients \(withoutClients.sorted().map(String.init).joined(separator: ","))"
     }

@@ -57,6 +57,8 @@ struct Resumption {
   init(_ watch: Watch, nowNs: UInt64) {
     pattern = watch.pattern
     terms = watch.terms
+    terms.sampleEvery = 1
+    terms.lagMsMax = 0
     start = watch.start == .latest ? .time : watch.start
     value = watch.start == .latest ? nowNs : watch.value
     positions = watch.isResumed ? watch.positions : [:]

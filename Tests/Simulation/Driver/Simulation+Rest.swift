@@ -78,6 +78,15 @@ extension Simulation {
     for link in links { link.capacity = 1 << 20 }
   }
 
+  /// Something is on its way when the broker is told to end.
+  private func publishOnceMore() {
+    for client in clients where client.isOpen && !plan.withoutClients.contains(client.index) {
+      client.perform(.publishMany)
+    }
+    // Read, but not everywhere delivered.
+    for _ in 0..<random.within(1...3) where fault == nil { turnRound() }
+  }
+
   func comeToRest() {
     for client in clients where client.session?.isHostile == true { client.reset() }
     letEverythingThrough()
@@ -188,8 +197,13 @@ extension Simulation {
   /// The broker is told to end while clients go on; those whose frames it has all read get
   /// everything that their credit allows.
   func drain() {
+    let capacities = links.map(\.capacity)
+    let before = links
     letEverythingThrough()
     for _ in 0..<random.pick([0, 300, 300]) where fault == nil { turnRound() }
+    // Small sockets keep back what was to be sent.
+    if random.percent(50) { for (link, most) in zip(before, capacities) { link.capacity = most } }
+    if random.percent(70) { publishOnceMore() }
     let heard = clients.filter { client in
       guard let link = client.link, let session = client.session else { return false }
       return session.state == .open && !session.isHostile && link.clientEnd == .none

@@ -51,6 +51,9 @@ public final class Simulation {
       limits: swarm.limits, shards: swarm.shards, instance: plan.seed << 16 | 1,
       name: "simulated")
     counters = CountersOnHeap(swarm.limits.countersConfiguration(shards: swarm.shards))
+    #if DEBUG
+      broker.canary = plan.canary.flatMap { Canary(rawValue: $0) }
+    #endif
     ledgers = (0..<swarm.shards).map { _ in LedgerCheck() }
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)

@@ -4,7 +4,7 @@ public import WireFormat
 /// What a client may do next.
 public enum Operation: String, CaseIterable, Sendable {
   case openTopic, publish, publishMany, subscribe, credit, unsubscribe, closeTopic, reply, ping
-  case stats, close, reset, stall, hostile, jump, lie, refused, resume, clock, creep
+  case stats, close, reset, stall, hostile, jump, lie, refused, resume, clock, creep, setPolicy
 }
 
 /// A fault put between the broker and what is checked, as if the broker had it: each must be found.
@@ -86,6 +86,11 @@ public struct Swarm: Sendable {
     if random.percent(2) { gather(&random) }
   }
 
+  static func clients(ofSeed seed: UInt64) -> Int {
+    var random = SeededRandom(seed: seed)
+    return Swarm(&random).clients
+  }
+
   private mutating func chooseTopics(_ random: inout SeededRandom) {
     // A few that meet often, or many that come and come.
     let topicCount = random.percent(15) ? 40 : random.within(1...6)
@@ -96,7 +101,7 @@ public struct Swarm: Sendable {
 
   /// A crowd: as many clients as a test can afford, each of which does little.
   private mutating func gather(_ random: inout SeededRandom) {
-    clients = random.pick([200, 500, 3000])
+    clients = random.pick([100, 100, 300, 300, 300, 1000, 3000])
     herd = clients / 50
     turnsPerCheck = 64
     wholeTurnPercent = 100

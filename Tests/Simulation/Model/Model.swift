@@ -139,6 +139,14 @@ final class Model {
       UInt32(truncatingIfNeeded: header.publisherSequence))
   }
 
+  /// The key of a batch's first event.
+  func key(of header: BatchHeader) -> UInt8 {
+    let event = Event(
+      publisher: UInt32(truncatingIfNeeded: header.publisherSequence >> 32),
+      number: UInt32(truncatingIfNeeded: header.publisherSequence))
+    return has(event) ? contents(event).key : 0
+  }
+
   func contents(_ event: Event) -> Contents {
     publishers[Int(event.publisher)].events[Int(event.number) - 1]
   }
