@@ -27,6 +27,10 @@ package struct PlaceView: Sendable {
   /// The first event of a GAP that is still to be told.
   package var gapFirst: UInt64?
   package var gapBytes: UInt64
+  /// What a pass that is under way has booked of what lies before the place, and what of that, too
+  /// old, is told at its end.
+  package var booked: Ledger.Amount
+  package var untold: Ledger.Amount
 }
 
 extension Shard {
@@ -52,7 +56,8 @@ extension Shard {
       let tail = topics[id].tail
       var place = PlaceView(
         topic: id, tail: tail.sequence, tailBytes: tail.bytes, next: tail.sequence,
-        nextBytes: tail.bytes, gapFirst: nil, gapBytes: 0)
+        nextBytes: tail.bytes, gapFirst: nil, gapBytes: 0, booked: Ledger.Amount(),
+        untold: Ledger.Amount())
       if let cursor = cursorIndex.find(slot, id) {
         let entry = cursors[cursor]
         if entry.isAttaching { return }
@@ -60,6 +65,11 @@ extension Shard {
         place.nextBytes = entry.bytes
         place.gapFirst = entry.hasGap ? entry.gapFirst : nil
         place.gapBytes = entry.gapBytes
+        if entry.pass != noSlot {
+          let pass = passes[entry.pass]
+          place.booked = Ledger.Amount(events: pass.bookedEvents, bytes: pass.bookedBytes)
+          place.untold = Ledger.Amount(events: pass.expiredEvents, bytes: pass.expiredBytes)
+        }
       }
       body(place)
     }

@@ -23,9 +23,11 @@ extension Checker {
     if let event = model.event(id, at: sequence), let batch = model.batch(id, at: sequence) {
       let contents = model.contents(event)
       let publisherSequence = UInt64(event.publisher) << 32 | UInt64(event.number)
+      let before =
+        sequence > batch.first ? model.charge(id, batch.first, sequence - 1) ?? 0 : 0
       if header.publisherSequence != publisherSequence || contents.key != key
         || UInt64(header.charge) != UInt64(contents.charge) || header.time != batch.time
-        || header.bytesBefore != batch.bytesBefore || header.topic != id
+        || header.bytesBefore != batch.bytesBefore + before || header.topic != id
       {
         fail(watch, "\(header), key \(key), is not \(event) of \(batch)")
       }

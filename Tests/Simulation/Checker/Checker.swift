@@ -71,6 +71,7 @@ final class Checker {
       fail(watch, "there is no reason for \(gap), \(watch.terms)")
     }
     goOn(watch, gap.topic, at: gap.first, to: gap.last + 1)
+    if cause != .expired { watch.topics[gap.topic]?.latestSince = gap.last + 1 }
     watch.lost[cause, default: Amount()] += Amount(events: gap.count, bytes: gap.bytes)
   }
 
@@ -80,6 +81,8 @@ final class Checker {
     let isBlock = topic?.isBlock ?? false
     switch cause {
     case .ringOverrun:
+      // What a policy leaves out of the ring comes back to it as it can.
+      if terms.policy == .latest { return true }
       return gap.last < floor(gap.topic) && !(isBlock && terms.policy == .lossless)
     case .notRetained: return gap.last < floor(gap.topic)
     case .blockTimeout:

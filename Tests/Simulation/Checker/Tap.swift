@@ -11,12 +11,16 @@ struct Tap {
     var conflated = Amount()
     var sampledOut = Amount()
     var topics: [UInt32: Place] = [:]
+    /// What was selected although it had been before the subscription's place, or of which that is
+    /// not known yet, as a state that comes first.
+    var repeated = Amount()
+    var early: [UInt32: [(sequence: UInt64, charge: UInt64)]] = [:]
   }
 
   /// The first event of a topic that was sent or lost, the charged bytes before it, where those
   /// follow from it, and what comes next.
   struct Place {
-    var first: UInt64
+    var first: UInt64?
     var firstBytes: UInt64?
     var next: UInt64
     /// Where it began with a gap: the bytes of that, and what came next.
@@ -92,11 +96,19 @@ struct Tap {
   }
 
   private mutating func noteSelected(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
+    let topic = unsafe body.loadUnaligned(as: UInt32.self)
     var at = 8
     while at < body.count {
       let batch = unsafe BatchHeader(load: body.baseAddress! + at)
       accounts[ref, default: Account()].delivered += Amount(
         events: UInt64(batch.count), bytes: UInt64(batch.charge))
+      if let next = accounts[ref]!.topics[topic]?.next {
+        if batch.sequence < next {
+          accounts[ref]!.repeated += Amount(events: 1, bytes: UInt64(batch.charge))
+        }
+      } else {
+        accounts[ref]!.early[topic, default: []].append((batch.sequence, UInt64(batch.charge)))
+      }
       at += batch.paddedLength
     }
   }
@@ -114,8 +126,8 @@ struct Tap {
       accounts[ref, default: Account()].conflated += leftOut
     }
     accounts[ref]!.lost += Amount(events: word(4), bytes: word(5))
-    if word(0) == 0 { return }
-    let new = Place(first: word(0), firstBytes: nil, next: word(1) + 1)
+    let first = word(0) == 0 ? nil : word(0)
+    let new = Place(first: first, firstBytes: nil, next: word(1) + 1)
     accounts[ref]!.topics[topic, default: new].next = word(1) + 1
   }
 }

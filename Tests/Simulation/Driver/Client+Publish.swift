@@ -119,7 +119,8 @@ extension Client {
       send { open.encode(into: &$0, ref: 1000, correlation: correlation) }
     case 1:
       let subscribe = Subscribe(
-        policy: .latest, start: .latest, eventsTotal: 1, bytesTotal: 1, pattern: ">")
+        policy: session!.version == 1 ? .latest : .lossless, start: .latest, eventsTotal: 1,
+        bytesTotal: 1, pattern: session!.version == 1 ? ">" : "a..b")
       let none: [UInt8] = []
       send {
         unsafe subscribe.encode(

@@ -55,8 +55,8 @@ public struct Swarm: Sendable {
   public var turnsPerCheck = 1
 
   /// Those of the protocol that the core has.
-  static let policiesOfCore: [Policy] = [.lossless, .dropOldest, .disconnect]
-  static let startsOfCore: [Start] = [.latest, .earliest, .sequence, .time]
+  static let policiesOfCore: [Policy] = Policy.allCases
+  static let startsOfCore: [Start] = Start.allCases
 
   public init(_ random: inout SeededRandom) {
     shards = random.within(1...4)
@@ -75,10 +75,10 @@ public struct Swarm: Sendable {
     isStarved = random.percent(10)
     usesTTL = random.percent(25)
     usesBlock = random.percent(50)
-    usesKeys = random.percent(30)
+    usesKeys = random.percent(50)
     keysMax = random.pick([1, 5, 5, 40])
-    policies = Self.policiesOfCore.filter { _ in random.percent(70) } + [.lossless]
-    starts = Self.startsOfCore.filter { _ in random.percent(70) } + [.latest]
+    policies = Self.policiesOfCore.filter { _ in random.percent(60) } + [.lossless]
+    starts = Self.startsOfCore.filter { _ in random.percent(60) } + [.latest]
     drains = random.percent(15)
     opensAtOnce = random.percent(80)
     wholeTurnPercent = random.pick([0, 50, 90])
