@@ -5,6 +5,40 @@ import WireSupport
 
 @testable import BrokerCore
 
+/// A client with a limit of its own gets the state in frames within it.
+@Suite struct SelectionFrameTests {
+  @Test(arguments: [1, 2])
+  func framesKeepToTheClientsLimit(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.batchBytesMax = 1024
+    let core = CoreHarness(limits, shards: shards)
+    let lengthMax = UInt32(limits.batchBytesMax + 128)
+    core.hello(1)
+    core.openTopic(1, "map", options: .keyed)
+    for number in UInt64(1)...8 {
+      var writer = BatchWriter(batchBytesMax: limits.batchBytesMax)
+      let payload = [UInt8](repeating: 1, count: limits.batchBytesMax / 3)
+      let isIn = unsafe payload.withUnsafeBytes { payload in
+        unsafe [UInt8(number)].withUnsafeBytes { unsafe writer.append(payload: payload, key: $0) }
+      }
+      #expect(isIn)
+      core.publish(1, unsafe [UInt8](writer.finish(publisherSequence: number)))
+    }
+    let hello = Hello(
+      magic: ProtocolVersion.magic, versionMin: 1, versionMax: ProtocolVersion.version,
+      codecs: .all, frameLengthMax: lengthMax, heartbeatMs: 0, clientName: "small")
+    core.send(on: 2) { hello.encode(into: &$0, ref: 0, correlation: 1) }
+    core.subscribe(2, "map", start: .state)
+    var selected = 0
+    while let frame = core.takeBytes(on: 2) {
+      let header = unsafe frame.withUnsafeBytes { unsafe FrameHeader(load: $0.baseAddress!) }
+      #expect(header.length <= lengthMax)
+      if header.type == .deliverSelected { selected += 1 }
+    }
+    #expect(selected == 4)
+  }
+}
+
 /// A publisher of a keyed topic, and a subscriber to it.
 private struct Selection {
   /// What a subscriber was sent, in order.

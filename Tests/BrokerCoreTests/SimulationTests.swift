@@ -50,7 +50,7 @@ import Testing
   /// What is found is told in little.
   @Test func aFailureIsShrunk() throws {
     var plan = RunPlan(seed: 1, steps: Self.steps)
-    plan.canary = try #require(RunPlan.canaries.first { $0 == "gapBytesWrong" })
+    plan.canary = "gapBytesWrong"
     var fault: String?
     while fault == nil, plan.seed < 50 {
       plan.seed += 1

@@ -33,6 +33,8 @@ struct SharedRequest: BitwiseCopyable {
     var eventsMax: UInt64 = 0
     /// Charged bytes after which no record is begun.
     var bytesMax: UInt64 = 0
+    /// Bytes of all records in one frame that the client accepts: room for one of any size.
+    var recordsMax = 0
     var ageMsMax: UInt32 = 0
     var random: UInt64 = 0
     /// The asker's; the owner appends.

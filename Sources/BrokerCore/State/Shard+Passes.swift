@@ -161,7 +161,9 @@ extension Shard {
       isWhole: passes[pass].isWhole,
       after: passes[pass].isState ? passes[pass].through.sequence - 1 : cursors[cursor].sequence - 1,
       through: passes[pass].through.sequence - 1, place: passes[pass].place,
-      eventsMax: events, bytesMax: bytes, ageMsMax: conflates(subscription, id) ? entry.lagMsMax : 0,
+      eventsMax: events, bytesMax: bytes,
+      recordsMax: Int(connections[slot].outputLengthMax) - DeliverSelected.prefixSize,
+      ageMsMax: conflates(subscription, id) ? entry.lagMsMax : 0,
       random: nextRandom(), buffer: buffer)
     passes[pass].reservedEvents = events
     passes[pass].reservedBytes = bytes

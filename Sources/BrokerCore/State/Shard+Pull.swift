@@ -46,7 +46,9 @@ extension Shard {
           continue
         }
         let bytes = batch.paddedLength
-        guard unsafe pull.buffer.room.count - Shard.pullReserve >= bytes else {
+        guard unsafe pull.buffer.room.count - Shard.pullReserve >= bytes,
+          answer.events == 0 || pull.buffer.count + bytes <= pull.recordsMax
+        else {
           answer.place = before
           if answer.events == 0 { answer.bytesMin = bytes + Shard.pullReserve }
           break records

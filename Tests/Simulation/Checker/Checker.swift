@@ -97,8 +97,10 @@ final class Checker {
           && (topic.bytes ?? .max) - batch.bytesBefore > terms.lagBytesMax
         || terms.lagMsMax != 0 && batch.time < oldest
     case .expired:
+      let lagNs = UInt64(terms.lagMsMax) * 1_000_000
+      let hasBound = lagNs != 0 && (terms.policy == .sample || terms.policy == .latest)
       return model.batches(gap.topic, gap.first, gap.last).allSatisfy {
-        $0.dueNs < clock.latestNs
+        $0.dueNs < clock.latestNs || hasBound && $0.time + lagNs < clock.latestNs
       }
     case .corrupt:
       return model.batches(gap.topic, gap.first, gap.last).allSatisfy { $0.isLie }
