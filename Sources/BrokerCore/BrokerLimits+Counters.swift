@@ -6,6 +6,7 @@ extension BrokerLimits {
     // One topic more, as ids of topics count from 1 and are the places in the table.
     CountersConfiguration(
       shards: shards, connectionsPerShard: connectionsMax, publishersPerShard: publishersMax,
-      subscriptionsPerShard: subscriptionsMax, topics: topicsMax + 1)
+      subscriptionsPerShard: subscriptionsMax,
+      observationsPerShard: min(observationsMax, subscriptionsMax), topics: topicsMax + 1)
   }
 }

@@ -22,6 +22,9 @@ public struct BrokerLimits: Sendable {
   public var connectionsMax = 20_000
   /// Subscriptions of one shard.
   public var subscriptionsMax = 65_536
+  /// Subscriptions of one shard whose events are followed, for `why` and the histograms of stages:
+  /// the first ones that are sent something. Each takes 2.3 KB of counters.
+  public var observationsMax = 2048
   /// Publishers of one shard.
   public var publishersMax = 65_536
   /// Topics of the broker.
@@ -113,6 +116,7 @@ public struct BrokerLimits: Sendable {
       ("connections", connectionsMax, rows, ""),
       ("topics", topicsMax, rows, ""),
       ("subscriptions", subscriptionsMax, rows, ""),
+      ("observed subscriptions", observationsMax, rows, ""),
       (
         "publishers of all shards",
         publishersMax.multipliedReportingOverflow(by: shards).partialValue,

@@ -86,6 +86,8 @@ struct ConnectionEntry: BitwiseCopyable {
   var heartbeatNs: UInt64
   var openedNs: UInt64
   var heardNs: UInt64
+  /// When its socket last gave something.
+  var readNs: UInt64 = 0
   /// Since when `input` holds the beginning of a frame.
   var unfinishedNs: UInt64 = 0
   /// Since when the socket takes nothing; 0 while it does.
@@ -101,6 +103,8 @@ struct PublisherEntry: BitwiseCopyable {
   /// The owner's row for it.
   var writer: UInt32 = noSlot
   var ackLevel: UInt8
+  /// BlockedCause: why its batches are not taken.
+  var stop = UInt8(0)
   /// Of the topic, once it is known: its options and its owner.
   var topicFlags: UInt8 = 0
   var owner: UInt8 = 0
@@ -110,6 +114,9 @@ struct PublisherEntry: BitwiseCopyable {
   var isOrphan = false
   var isListed = false
   var closeCorrelation: UInt32 = 0
+  /// What its client is to be told, or has been, about such a stop; and since when it lasts.
+  var notice: UInt32 = noSlot
+  var stoppedNs: UInt64 = 0
   /// Of the next batch; 0 before the first.
   var nextPublisherSequence: UInt64 = 0
   var ackedThrough: UInt64 = 0
@@ -151,6 +158,10 @@ struct SubscriptionEntry: BitwiseCopyable {
   var noCreditMsMax: UInt32 = 0
   /// With sample: events whose sequence is a multiple of it are delivered.
   var sampleEvery: UInt32 = 1
+  /// Under which number it is observed.
+  var watch: UInt32 = noSlot
+  /// What its client is to be told, or has been, about why it is held back.
+  var notice: UInt32 = noSlot
   /// Since when it is held back for the reason that its counters say.
   var blockedNs: UInt64 = 0
   /// Nothing can be sent to it for a while now; see `rest`. New tails that have found it so before.

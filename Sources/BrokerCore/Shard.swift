@@ -38,6 +38,8 @@ public final class Shard {
   let topics: Table<TopicEntry>
   let writers: Table<WriterEntry>
   let pins: Table<PinEntry>
+  let watches: Table<WatchEntry>
+  let notices: Table<NoticeEntry>
   let requests: RequestTable
   let pages: PagePool
   /// What is known of the keys of the keyed topics that this shard owns.
@@ -106,6 +108,10 @@ public final class Shard {
   var transmitList: UInt32 = noSlot
   /// Expired batches that cursors have been moved past in this turn.
   var expiredInTurn = 0
+  /// Subscriptions that have come to be observed in this turn.
+  var watchesInTurn = 0
+  /// Stops that are to be told, those first that are due first.
+  var dueNotices: UInt32 = noSlot
   /// The topic whose tail is being moved, and from where.
   var movingTopic = noSlot
   var movingFrom = TopicShared.Tail()
@@ -177,6 +183,8 @@ public final class Shard {
     topics = Table(capacity: limits.topicsMax + 1)
     writers = Table(capacity: limits.publishersMax * broker.shards)
     pins = Table(capacity: limits.requestsMax * broker.shards)
+    notices = Table(capacity: limits.subscriptionsMax + limits.publishersMax)
+    watches = Table(capacity: max(1, counters.configuration.observationsPerShard))
     requests = broker.requests[index]
     pages = PagePool(bytes: limits.ringBytes / broker.shards)
     state = StateMemory(
@@ -248,6 +256,7 @@ public final class Shard {
       self.realtimeNs == 0 ? realtimeNs : max(realtimeNs, self.realtimeNs + passedNs / 2)
     scansLeft = Shard.scansPerTurn
     expiredInTurn = 0
+    watchesInTurn = 0
     heldBackInTurn = 0
     isHeldBack = false
     counters.beginTurn(self.realtimeNs)

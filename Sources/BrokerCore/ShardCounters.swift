@@ -7,13 +7,23 @@ import WireFormat
 /// Words that must agree, a subscription's account above all, change inside the row's seqlock.
 struct ShardCounters {
   private let region: CountersRegion
-  private let shard: ShardRow
+  let shard: ShardRow
   private let connections: ConnectionTable
   private let publishers: PublisherTable
-  private let subscriptions: SubscriptionTable
-  private let topics: TopicTable
+  let subscriptions: SubscriptionTable
+  let observations: ObservationTable
+  let topics: TopicTable
   private let broker: BrokerRow
   private let index: Int
+
+  /// A build without counters on the data path measures what they cost.
+  @inline(__always) static var isOn: Bool {
+    #if GALLEON_COUNTERS_OFF
+      false
+    #else
+      true
+    #endif
+  }
 
   init(_ region: CountersRegion, shard index: Int) {
     self.region = region
@@ -22,6 +32,7 @@ struct ShardCounters {
     connections = region.connections(shard: index)
     publishers = region.publishers(shard: index)
     subscriptions = region.subscriptions(shard: index)
+    observations = region.observations(shard: index)
     topics = region.topics
     broker = region.broker
     shard.setState(.active)
@@ -30,11 +41,13 @@ struct ShardCounters {
   // MARK: Turns
 
   func beginTurn(_ realtimeNs: UInt64) {
+    guard Self.isOn else { return }
     shard.add(.turns, 1)
     shard.set(.turnStartedNs, realtimeNs)
   }
 
   func endTurn(_ core: Shard) {
+    guard Self.isOn else { return }
     // All that counts against the ceiling of the broker.
     let pageBytes = UInt64(core.pages.usedBytes + core.state.usedBytes)
     let booked = shard.get(.pageBytes)
@@ -50,6 +63,7 @@ struct ShardCounters {
 
   /// How long a turn that did something took.
   func busy(_ ns: UInt64) {
+    guard Self.isOn else { return }
     shard.add(.busyNs, ns)
     shard.raise(.turnMaxNs, to: ns)
   }
@@ -109,6 +123,7 @@ struct ShardCounters {
   func refused(_ code: ErrorCode) { shard.add(.errors, at: Int(code.rawValue) - 100, 1) }
 
   func received(_ slot: UInt32, bytes: Int, realtimeNs: UInt64) {
+    guard Self.isOn else { return }
     let row = connections[Int(slot)]
     row.add(.bytesIn, UInt64(bytes))
     row.set(.heardNs, realtimeNs)
@@ -117,11 +132,13 @@ struct ShardCounters {
   }
 
   func framesReceived(_ slot: UInt32, _ count: Int) {
+    guard Self.isOn else { return }
     connections[Int(slot)].add(.framesIn, UInt64(count))
     shard.add(.framesIn, UInt64(count))
   }
 
   func frameSent(_ slot: UInt32) {
+    guard Self.isOn else { return }
     connections[Int(slot)].add(.framesOut, 1)
     shard.add(.framesOut, 1)
   }
@@ -132,6 +149,7 @@ struct ShardCounters {
   }
 
   func sent(_ slot: UInt32, bytes: Int, isCut: Bool) {
+    guard Self.isOn else { return }
     connections[Int(slot)].add(.bytesOut, UInt64(bytes))
     shard.add(.bytesOut, UInt64(bytes))
     shard.add(.sends, 1)
@@ -167,6 +185,7 @@ struct ShardCounters {
     _ slot: UInt32, _ publisher: UInt32, events: Int, charge: Int, batches: Int,
     credit: UInt64?
   ) {
+    guard Self.isOn else { return }
     let row = publishers[Int(publisher)]
     row.beginUpdate()
     row.add(.events, UInt64(events))
@@ -181,6 +200,10 @@ struct ShardCounters {
 
   func acked(_ publisher: UInt32, through: UInt64) {
     publishers[Int(publisher)].set(.ackedThrough, through)
+  }
+
+  func publisherBlocked(_ publisher: UInt32, _ cause: BlockedCause) {
+    publishers[Int(publisher)].set(.blocked, cause.rawValue)
   }
 
   func granted(_ publisher: UInt32, credit: UInt64) {
@@ -239,6 +262,7 @@ struct ShardCounters {
   }
 
   func matched(_ slot: UInt32, events: UInt64, bytes: UInt64) {
+    guard Self.isOn else { return }
     let row = subscriptions[Int(slot)]
     row.beginUpdate()
     row.add(.matchedEvents, events)
@@ -271,6 +295,7 @@ struct ShardCounters {
   }
 
   func delivered(_ connection: UInt32, _ frame: TransmitPlan.Frame, nowNs: UInt64) {
+    guard Self.isOn else { return }
     connections[Int(connection)].add(.framesOut, 1)
     shard.add(.framesOut, 1)
     let row = subscriptions[Int(frame.subscription)]
@@ -359,6 +384,7 @@ struct ShardCounters {
   func topicOwned() { shard.add(.topics, 1) }
 
   func topicGrew(_ id: UInt32, _ entry: TopicEntry) {
+    guard Self.isOn else { return }
     let row = topics[Int(id)]
     row.beginUpdate()
     row.set(.firstSequence, entry.firstSequence)

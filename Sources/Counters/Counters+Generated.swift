@@ -6,7 +6,7 @@ extension CountersLayout {
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0xF1906D9F0054308F
+  public static let fingerprint: UInt64 = 0x7AC811BF698A2E65
 }
 
 /// The tables there are.
@@ -27,6 +27,9 @@ public enum CounterKind: UInt16, CaseIterable, Sendable {
   /// One topic. Made by shard 0, then written by the shard that owns it; every shard adds to
   /// subscriptions.
   case topic = 6
+  /// What became of a subscription's events, and where their time went. One for each subscription
+  /// from its first delivery on, as long as there are rows. Written by its shard.
+  case observation = 7
 }
 
 /// The word `state`, which every row has.
@@ -43,7 +46,8 @@ public enum CounterRowState: UInt32, CaseIterable, Sendable {
   case retired = 4
 }
 
-/// Why a subscription is sent nothing.
+/// Why a subscription is sent nothing, or a publisher's batches are not taken. BLOCKED has the same
+/// values.
 public enum BlockedCause: UInt32, CaseIterable, Sendable {
   /// It is not held back: it is sent what comes.
   case none = 0
@@ -57,6 +61,26 @@ public enum BlockedCause: UInt32, CaseIterable, Sendable {
   case turn = 4
   /// It waits for a topic's owner to say where it starts.
   case attaching = 5
+  /// A publisher: there is no ring memory for its batch.
+  case memory = 6
+  /// A publisher of a block topic: it waits for a lossless subscription.
+  case subscriber = 7
+  /// A publisher: the broker is shutting down.
+  case draining = 8
+}
+
+/// What became of a run of events.
+public enum EventFate: UInt32, CaseIterable, Sendable {
+  /// They were sent.
+  case delivered = 1
+  /// Those whose sequence is a multiple of n were sent, the others sampled out; the detail is n.
+  case sampled = 2
+  /// The newest of each key was sent, the others were left out for it.
+  case conflated = 3
+  /// Their time to live was over, or they were older than the subscription wanted them.
+  case expired = 4
+  /// They were lost; the detail is the GapCause.
+  case dropped = 5
 }
 
 /// The broker as a whole. Written by the thread that started it and by shard 0; every shard adds to
@@ -178,7 +202,7 @@ extension RowSnapshot where Row == BrokerRow {
 /// One shard. Written by its thread.
 @safe public struct ShardRow: CounterRow {
   public static var kind: CounterKind { .shard }
-  public static var rowBytes: Int { @_noLocks get { 2176 } }
+  public static var rowBytes: Int { @_noLocks get { 3200 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("index", .small, at: 12, count: 1),
@@ -216,6 +240,10 @@ extension RowSnapshot where Row == BrokerRow {
     .init("latency", .array, at: 264, count: 128, unit: "batches"),
     .init("closed", .array, at: 1288, count: 64, unit: "sessions"),
     .init("errors", .array, at: 1800, count: 32, unit: "frames"),
+    .init("ringToTurn", .array, at: 2056, count: 32, unit: "batches"),
+    .init("creditWait", .array, at: 2312, count: 32, unit: "batches"),
+    .init("socketWait", .array, at: 2568, count: 32, unit: "batches"),
+    .init("echo", .array, at: 2824, count: 32, unit: "deliveries"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -315,6 +343,15 @@ extension RowSnapshot where Row == BrokerRow {
     public static var closed: Self { @_noLocks get { Self(offset: 1288, count: 64) } }
     /// ERROR frames sent, by error code less 100. Unit: frames.
     public static var errors: Self { @_noLocks get { Self(offset: 1800, count: 32) } }
+    /// The stages of delivery, of all its subscriptions that have a row in `observation`: see
+    /// there. Unit: batches.
+    public static var ringToTurn: Self { @_noLocks get { Self(offset: 2056, count: 32) } }
+    /// As above. Unit: batches.
+    public static var creditWait: Self { @_noLocks get { Self(offset: 2312, count: 32) } }
+    /// As above. Unit: batches.
+    public static var socketWait: Self { @_noLocks get { Self(offset: 2568, count: 32) } }
+    /// As above. Unit: deliveries.
+    public static var echo: Self { @_noLocks get { Self(offset: 2824, count: 32) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
@@ -510,7 +547,7 @@ extension RowSnapshot where Row == ConnectionRow {
 /// One publisher. Written by its connection's shard.
 @safe public struct PublisherRow: CounterRow {
   public static var kind: CounterKind { .publisher }
-  public static var rowBytes: Int { @_noLocks get { 72 } }
+  public static var rowBytes: Int { @_noLocks get { 80 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("connection", .small, at: 12, count: 1),
@@ -522,6 +559,7 @@ extension RowSnapshot where Row == ConnectionRow {
     .init("ackedThrough", .word, at: 48, count: 1),
     .init("creditEvents", .word, at: 56, count: 1),
     .init("creditBytes", .word, at: 64, count: 1, unit: "charged bytes"),
+    .init("blocked", .small, at: 72, count: 1),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -556,6 +594,8 @@ extension RowSnapshot where Row == ConnectionRow {
     public static var ref: Self { @_noLocks get { Self(offset: 16) } }
     /// The topic's id.
     public static var topic: Self { @_noLocks get { Self(offset: 20) } }
+    /// BlockedCause: why its batches are not taken.
+    public static var blocked: Self { @_noLocks get { Self(offset: 72) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
@@ -821,7 +861,7 @@ extension RowSnapshot where Row == SubscriptionRow {
 /// subscriptions.
 @safe public struct TopicRow: CounterRow {
   public static var kind: CounterKind { .topic }
-  public static var rowBytes: Int { @_noLocks get { 384 } }
+  public static var rowBytes: Int { @_noLocks get { 896 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("id", .small, at: 12, count: 1),
@@ -840,6 +880,8 @@ extension RowSnapshot where Row == SubscriptionRow {
     .init("subscriptions", .word, at: 104, count: 1),
     .init("publishers", .word, at: 112, count: 1),
     .init("name", .text, at: 120, count: 256),
+    .init("readToRing", .array, at: 376, count: 32, unit: "batches"),
+    .init("freshness", .array, at: 632, count: 32, unit: "batches"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -888,6 +930,23 @@ extension RowSnapshot where Row == SubscriptionRow {
     public static var options: Self { @_noLocks get { Self(offset: 20) } }
   }
 
+  /// The arrays of counters.
+  public struct Series: Sendable {
+    let offset: Int
+    let count: Int
+    @_noLocks init(offset: Int, count: Int) {
+      self.offset = offset
+      self.count = count
+    }
+    /// Histogram of stages: how long batches waited in the broker between being read and being in
+    /// the ring. Every batch counts; where nothing is short they wait less than a microsecond or,
+    /// from another shard, some. Unit: batches.
+    public static var readToRing: Self { @_noLocks get { Self(offset: 376, count: 32) } }
+    /// Histogram of stages, of keyed topics: how old values are when they are delivered. Every
+    /// shard adds to it. Unit: batches.
+    public static var freshness: Self { @_noLocks get { Self(offset: 632, count: 32) } }
+  }
+
   /// The texts.
   public struct Text: Sendable {
     let offset: Int
@@ -928,6 +987,16 @@ extension RowSnapshot where Row == SubscriptionRow {
     setState(.retired)
     cells.endUpdate()
   }
+  /// An index beyond the array counts in its last element: better there than nowhere.
+  @_noLocks public func add(_ field: Series, at index: Int, _ amount: UInt64) {
+    cells.add64(field.offset + 8 * RowCells.clamp(index, below: field.count), amount)
+  }
+  @_noLocks public func set(_ field: Series, at index: Int, _ value: UInt64) {
+    cells.store64(field.offset + 8 * RowCells.clamp(index, below: field.count), value)
+  }
+  @_noLocks public func get(_ field: Series, at index: Int) -> UInt64 {
+    cells.load64(field.offset + 8 * RowCells.clamp(index, below: field.count))
+  }
   /// Sets a text of UTF-8. What does not fit is cut, and ends in U+2026.
   @_noLocks public func setText(_ field: Text, _ bytes: RawSpan) {
     cells.storeText(field.offset, field.count, bytes)
@@ -961,7 +1030,158 @@ public struct TopicTable: Sendable {
 extension RowSnapshot where Row == TopicRow {
   public subscript(field: TopicRow.Word) -> UInt64 { word(field.offset) }
   public subscript(field: TopicRow.Small) -> UInt32 { small(field.offset) }
+  public subscript(field: TopicRow.Series) -> [UInt64] {
+    words(field.offset, field.count)
+  }
   public subscript(field: TopicRow.Text) -> String {
     text(field.offset, field.count)
+  }
+}
+
+/// What became of a subscription's events, and where their time went. One for each subscription
+/// from its first delivery on, as long as there are rows. Written by its shard.
+@safe public struct ObservationRow: CounterRow {
+  public static var kind: CounterKind { .observation }
+  public static var rowBytes: Int { @_noLocks get { 2312 } }
+  public static let fields: [CounterFieldDescription] = [
+    .init("state", .small, at: 8, count: 1),
+    .init("subscription", .small, at: 12, count: 1),
+    .init("beganTopic", .small, at: 16, count: 1),
+    .init("id", .word, at: 24, count: 1),
+    .init("beganSequence", .word, at: 32, count: 1),
+    .init("runs", .word, at: 40, count: 1),
+    .init("totalNs", .word, at: 48, count: 1, unit: "ns"),
+    .init("creditNs", .word, at: 56, count: 1, unit: "ns"),
+    .init("socketNs", .word, at: 64, count: 1, unit: "ns"),
+    .init("total", .array, at: 72, count: 32, unit: "batches"),
+    .init("ringToTurn", .array, at: 328, count: 32, unit: "batches"),
+    .init("creditWait", .array, at: 584, count: 32, unit: "batches"),
+    .init("socketWait", .array, at: 840, count: 32, unit: "batches"),
+    .init("echo", .array, at: 1096, count: 32, unit: "deliveries"),
+    .init("why", .array, at: 1352, count: 120),
+  ]
+  public let cells: RowCells
+  @_noLocks public init(cells: RowCells) { self.cells = cells }
+
+  /// The counters of 8 bytes.
+  public struct Word: Sendable {
+    let offset: Int
+    @_noLocks init(offset: Int) { self.offset = offset }
+    /// The subscription's id.
+    public static var id: Self { @_noLocks get { Self(offset: 24) } }
+    /// The sequence in that topic that this row begins with.
+    public static var beganSequence: Self { @_noLocks get { Self(offset: 32) } }
+    /// Runs put into `why` so far; the next goes to place runs modulo 24.
+    public static var runs: Self { @_noLocks get { Self(offset: 40) } }
+    /// Sum of what `total` counts. Unit: ns.
+    public static var totalNs: Self { @_noLocks get { Self(offset: 48) } }
+    /// How much of that was waiting for credit. Unit: ns.
+    public static var creditNs: Self { @_noLocks get { Self(offset: 56) } }
+    /// How much of it was waiting for the socket. Unit: ns.
+    public static var socketNs: Self { @_noLocks get { Self(offset: 64) } }
+  }
+
+  /// The words of 4 bytes.
+  public struct Small: Sendable {
+    let offset: Int
+    @_noLocks init(offset: Int) { self.offset = offset }
+    /// CounterRowState.
+    public static var state: Self { @_noLocks get { Self(offset: 8) } }
+    /// Row of the subscription in the same shard.
+    public static var subscription: Self { @_noLocks get { Self(offset: 12) } }
+    /// The topic of which it was sent something first.
+    public static var beganTopic: Self { @_noLocks get { Self(offset: 16) } }
+  }
+
+  /// The arrays of counters.
+  public struct Series: Sendable {
+    let offset: Int
+    let count: Int
+    @_noLocks init(offset: Int, count: Int) {
+      self.offset = offset
+      self.count = count
+    }
+    /// From the read that brought a batch to the send that took it away. Unit: batches.
+    public static var total: Self { @_noLocks get { Self(offset: 72, count: 32) } }
+    /// What of that was neither waiting for credit nor for the socket: the broker's own time. Unit:
+    /// batches.
+    public static var ringToTurn: Self { @_noLocks get { Self(offset: 328, count: 32) } }
+    /// Time without credit, of the batches that waited for it. Unit: batches.
+    public static var creditWait: Self { @_noLocks get { Self(offset: 584, count: 32) } }
+    /// Time with a full socket, of the batches that waited for it. Unit: batches.
+    public static var socketWait: Self { @_noLocks get { Self(offset: 840, count: 32) } }
+    /// From a send to the CREDIT which shows that the client is through with it, one delivery at a
+    /// time. Unit: deliveries.
+    public static var echo: Self { @_noLocks get { Self(offset: 1096, count: 32) } }
+    /// 24 runs of 5 words: see "Why".
+    public static var why: Self { @_noLocks get { Self(offset: 1352, count: 120) } }
+  }
+
+  /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
+  @_noLocks public func add(_ field: Word, _ amount: UInt64) {
+    cells.add64(field.offset, amount)
+  }
+  @_noLocks public func set(_ field: Word, _ value: UInt64) { cells.store64(field.offset, value) }
+  @_noLocks public func get(_ field: Word) -> UInt64 { cells.load64(field.offset) }
+  @_noLocks public func raise(_ field: Word, to value: UInt64) {
+    if value > cells.load64(field.offset) { cells.store64(field.offset, value) }
+  }
+  @_noLocks public func set(_ field: Small, _ value: UInt32) { cells.store32(field.offset, value) }
+  @_noLocks public func get(_ field: Small) -> UInt32 { cells.load32(field.offset) }
+  @_noLocks public func setState(_ state: CounterRowState) { set(.state, state.rawValue) }
+  /// Begins a change of words that must agree: readers try again until `endUpdate`.
+  @_noLocks public func beginUpdate() { cells.beginUpdate() }
+  @_noLocks public func endUpdate() { cells.endUpdate() }
+  /// Takes the row for something new: everything is 0 but the state.
+  @_noLocks public func activate(_ state: CounterRowState = .active) {
+    cells.beginUpdate()
+    cells.clear(rowBytes: Self.rowBytes)
+    setState(state)
+    cells.endUpdate()
+  }
+  /// Gives the row up; its last values stay until it is taken again.
+  @_noLocks public func retire() {
+    cells.beginUpdate()
+    setState(.retired)
+    cells.endUpdate()
+  }
+  /// An index beyond the array counts in its last element: better there than nowhere.
+  @_noLocks public func add(_ field: Series, at index: Int, _ amount: UInt64) {
+    cells.add64(field.offset + 8 * RowCells.clamp(index, below: field.count), amount)
+  }
+  @_noLocks public func set(_ field: Series, at index: Int, _ value: UInt64) {
+    cells.store64(field.offset + 8 * RowCells.clamp(index, below: field.count), value)
+  }
+  @_noLocks public func get(_ field: Series, at index: Int) -> UInt64 {
+    cells.load64(field.offset + 8 * RowCells.clamp(index, below: field.count))
+  }
+}
+
+/// The rows of a table. A few words: keep a copy. Which rows are in use is the writer's business;
+/// the lowest free one is best, as readers read up to the highest that was ever used.
+public struct ObservationTable: Sendable {
+  let cells: TableCells
+  public var capacity: Int { @_noLocks get { cells.capacity } }
+  /// The row of a slot, which must be below `capacity`.
+  public subscript(slot: Int) -> ObservationRow {
+    @_noLocks get { ObservationRow(cells: cells.row(slot, rowBytes: ObservationRow.rowBytes)) }
+  }
+  /// Takes the row of a slot for something new, see `ObservationRow.activate`, and sees to it that
+  /// readers look that far.
+  @discardableResult @_noLocks public func activate(
+    _ slot: Int, _ state: CounterRowState = .active
+  ) -> ObservationRow {
+    let row = self[slot]
+    row.activate(state)
+    cells.noteUse(of: slot)
+    return row
+  }
+}
+
+extension RowSnapshot where Row == ObservationRow {
+  public subscript(field: ObservationRow.Word) -> UInt64 { word(field.offset) }
+  public subscript(field: ObservationRow.Small) -> UInt32 { small(field.offset) }
+  public subscript(field: ObservationRow.Series) -> [UInt64] {
+    words(field.offset, field.count)
   }
 }

@@ -5,17 +5,20 @@ public struct CountersConfiguration: Sendable, Equatable {
   public var connectionsPerShard: Int
   public var publishersPerShard: Int
   public var subscriptionsPerShard: Int
+  /// Subscriptions whose events are followed; the others have only their account.
+  public var observationsPerShard: Int
   /// Rows of the whole broker.
   public var topics: Int
 
   public init(
     shards: Int, connectionsPerShard: Int, publishersPerShard: Int, subscriptionsPerShard: Int,
-    topics: Int
+    observationsPerShard: Int, topics: Int
   ) {
     self.shards = shards
     self.connectionsPerShard = connectionsPerShard
     self.publishersPerShard = publishersPerShard
     self.subscriptionsPerShard = subscriptionsPerShard
+    self.observationsPerShard = observationsPerShard
     self.topics = topics
   }
 }
@@ -55,6 +58,10 @@ public enum CountersLayout {
     static var highWater: Int { @_noLocks get { 20 } }
   }
 
+  /// The broker's and the topics', and those of each shard.
+  static let commonTables = 2
+  static let shardTables = 5
+
   /// One table's place.
   struct Table {
     var kind: CounterKind
@@ -64,7 +71,7 @@ public enum CountersLayout {
     var offset: Int
   }
 
-  /// Every table in the order of the directory: broker, topic, then four for each shard.
+  /// Every table in the order of the directory: broker, topic, then five for each shard.
   static func tables(_ configuration: CountersConfiguration) -> [Table] {
     precondition(
       configuration.shards >= 1 && configuration.shards <= shardsMax, "shards out of range")
@@ -79,6 +86,8 @@ public enum CountersLayout {
       plan.append((.publisher, shard, PublisherRow.rowBytes, configuration.publishersPerShard))
       plan.append(
         (.subscription, shard, SubscriptionRow.rowBytes, configuration.subscriptionsPerShard))
+      plan.append(
+        (.observation, shard, ObservationRow.rowBytes, configuration.observationsPerShard))
     }
     var offset = roundUp(headerBytes + plan.count * directoryEntryBytes)
     return plan.map { kind, shard, rowBytes, capacity in

@@ -51,7 +51,8 @@ struct CountersReader {
     let shards = Int(number(Header.shards, 4))
     guard let total = Int(exactly: number(Header.totalBytes, 8)),
       shards >= 1, shards <= CountersLayout.shardsMax,
-      directoryCount <= 2 + 4 * CountersLayout.shardsMax
+      directoryCount
+        <= CountersLayout.commonTables + CountersLayout.shardTables * CountersLayout.shardsMax
     else { throw .malformed }
     totalBytes = total
     return CountersHeader(

@@ -73,10 +73,14 @@ public struct CountersRegion: Sendable {
     SubscriptionTable(cells: TableCells(self, tableIndex(shard, 3)))
   }
 
+  public func observations(shard: Int) -> ObservationTable {
+    ObservationTable(cells: TableCells(self, tableIndex(shard, 4)))
+  }
+
   /// Where the tables are that this shard lets grow, so that whoever owns the memory can provide it
   /// in time. The topics' rows, which all shards write, are with shard 0.
   public func reaches(shard: Int) -> [TableReach] {
-    let own = (0...3).map { TableReach(self, tableIndex(shard, $0)) }
+    let own = (0..<CountersLayout.shardTables).map { TableReach(self, tableIndex(shard, $0)) }
     return shard == 0 ? own + [TableReach(self, 0), TableReach(self, 1)] : own
   }
 
@@ -123,7 +127,7 @@ public struct CountersRegion: Sendable {
 
   private func tableIndex(_ shard: Int, _ which: Int) -> Int {
     precondition(shard >= 0 && shard < configuration.shards, "no such shard")
-    return 2 + 4 * shard + which
+    return CountersLayout.commonTables + CountersLayout.shardTables * shard + which
   }
 
   fileprivate func entryCells(_ index: Int) -> RowCells {

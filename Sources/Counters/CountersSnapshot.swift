@@ -75,6 +75,7 @@ public struct CountersSnapshot: Sendable {
   public private(set) var connections: [RowSnapshot<ConnectionRow>] = []
   public private(set) var publishers: [RowSnapshot<PublisherRow>] = []
   public private(set) var subscriptions: [RowSnapshot<SubscriptionRow>] = []
+  public private(set) var observations: [RowSnapshot<ObservationRow>] = []
 
   /// Most bytes asked for at once: what one STATS answer carries.
   static let chunkBytesMax = 65536
@@ -82,12 +83,17 @@ public struct CountersSnapshot: Sendable {
   /// so a row that is odd eight times has a writer that was stopped within it.
   static let triesMax = 8
 
-  /// Reads everything, or the tables named (the broker's and the shards' rows always).
+  /// All tables but the observations, of which each is larger than all else about a subscription.
+  public static var usualTables: Set<CounterKind> {
+    Set(CounterKind.allCases).subtracting([.observation])
+  }
+
+  /// Reads the tables named (the broker's and the shards' rows always).
   /// - Parameter read: gives bytes from an offset; fewer than asked for where it prefers, none
   ///   where
   ///   there are no more or it has failed. They must have been copied in ascending order by words.
   public init(
-    tables wanted: Set<CounterKind> = Set(CounterKind.allCases),
+    tables wanted: Set<CounterKind> = Self.usualTables,
     read: @escaping (_ offset: Int, _ count: Int) -> [UInt8]
   ) throws(CountersReadError) {
     var reader = CountersReader(read: read)
@@ -101,6 +107,7 @@ public struct CountersSnapshot: Sendable {
       case .connection where wanted.contains(entry.kind): connections += try reader.rows(entry)
       case .publisher where wanted.contains(entry.kind): publishers += try reader.rows(entry)
       case .subscription where wanted.contains(entry.kind): subscriptions += try reader.rows(entry)
+      case .observation where wanted.contains(entry.kind): observations += try reader.rows(entry)
       default: break
       }
     }

@@ -158,6 +158,7 @@ import WireSupport
     let large = String(repeating: "x", count: 9000)
     core.publish(
       3, LooseBatch.encoded([.init(payload: large)], publisherSequence: 10), ref: 2)
+    core.advance(milliseconds: 10)
     core.send(on: 4) {
       Credit(eventsTotal: 2, bytesTotal: .max).encode(into: &$0, ref: 8, correlation: 0)
     }
@@ -174,6 +175,9 @@ import WireSupport
     core.openTopic(2, "a..b", ref: 3)
     seen.look()
     expire(core, seen)
+    core.subscribe(2, "board", ref: 12)
+    core.publish(3, LooseBatch.encoded([.init(key: "k", payload: "c")]), ref: 5)
+    seen.look()
     core.send(on: 4) { Unsubscribe().encode(into: &$0, ref: 8, correlation: 0) }
     core.hangUp(1)
     for shard in core.shards {
@@ -223,6 +227,7 @@ import WireSupport
           note("connection", region.connections(shard: index)[slot])
           note("publisher", region.publishers(shard: index)[slot])
           note("subscription", region.subscriptions(shard: index)[slot])
+          note("observation", region.observations(shard: index)[slot])
         }
       }
     }

@@ -10,6 +10,7 @@ import WireFormat
       ("ringBytes", \.ringBytes), ("inputBytes", \.inputBytes), ("outputBytes", \.outputBytes),
       ("controlBytesPerSession", \.controlBytesPerSession), ("connectionsMax", \.connectionsMax),
       ("subscriptionsMax", \.subscriptionsMax), ("publishersMax", \.publishersMax),
+      ("observationsMax", \.observationsMax),
       ("topicsMax", \.topicsMax), ("cursorsMax", \.cursorsMax), ("linksMax", \.linksMax),
       ("requestsMax", \.requestsMax), ("subscriptionsPerSessionMax", \.subscriptionsPerSessionMax),
       ("publishersPerSessionMax", \.publishersPerSessionMax), ("frameLengthMax", \.frameLengthMax),

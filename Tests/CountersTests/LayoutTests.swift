@@ -34,15 +34,17 @@ struct LayoutTests {
     check(PublisherRow.self)
     check(SubscriptionRow.self)
     check(TopicRow.self)
+    check(ObservationRow.self)
   }
 
   @Test func sizesAreAsDocumented() {
     #expect(BrokerRow.rowBytes == 704)
     #expect(ShardRow.rowBytes % 128 == 0)
     #expect(ConnectionRow.rowBytes == 184)
-    #expect(PublisherRow.rowBytes == 72)
+    #expect(PublisherRow.rowBytes == 80)
     #expect(SubscriptionRow.rowBytes == 312)
     #expect(TopicRow.rowBytes % 64 == 0)
+    #expect(ObservationRow.rowBytes == 2320)
     // What an idle subscriber costs here.
     #expect(ConnectionRow.rowBytes + SubscriptionRow.rowBytes < 512)
   }
@@ -62,18 +64,18 @@ struct LayoutTests {
     #expect(number(36, 4) == 2)
     #expect(number(40, 8) == UInt64(CountersLayout.requiredBytes(TestRegion.configuration)))
     #expect(number(48, 4) == 128)
-    #expect(number(52, 4) == 10)
+    #expect(number(52, 4) == 12)
     #expect(number(56, 8) == CountersLayout.fingerprint)
     var next: UInt64 = 4096
-    for index in 0..<10 {
+    for index in 0..<12 {
       let entry = 128 + 32 * index
       #expect(number(entry + 8, 8) == next)
       next += (number(entry + 4, 4) * number(entry + 16, 4) + 4095) / 4096 * 4096
     }
     #expect(number(128, 2) == UInt64(CounterKind.broker.rawValue))
     #expect(number(128 + 2, 2) == 0xFFFF)
-    #expect(number(128 + 32 * 7, 2) == UInt64(CounterKind.connection.rawValue))
-    #expect(number(128 + 32 * 7 + 2, 2) == 1)
+    #expect(number(128 + 32 * 8, 2) == UInt64(CounterKind.connection.rawValue))
+    #expect(number(128 + 32 * 8 + 2, 2) == 1)
   }
 
   @Test(arguments: [0, 1, 7, 8, 9, 100]) func copiesFromAnyOffset(offset: Int) {
@@ -101,10 +103,10 @@ struct LayoutTests {
   @Test func theReachOfATableFollowsItsUse() {
     let test = TestRegion()
     func used() -> [Int] { test.region.reaches(shard: 1).map(\.usedBytes) }
-    #expect(used() == [ShardRow.rowBytes, 0, 0, 0])
+    #expect(used() == [ShardRow.rowBytes, 0, 0, 0, 0])
     test.region.connections(shard: 1).activate(2)
     test.region.connections(shard: 1).activate(0)
-    #expect(used() == [ShardRow.rowBytes, 3 * ConnectionRow.rowBytes, 0, 0])
+    #expect(used() == [ShardRow.rowBytes, 3 * ConnectionRow.rowBytes, 0, 0, 0])
     let topics = test.region.reaches(shard: 0).last
     #expect(topics?.byteCount == TestRegion.configuration.topics * TopicRow.rowBytes)
   }

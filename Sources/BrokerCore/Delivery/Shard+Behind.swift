@@ -17,9 +17,12 @@ extension Shard {
   @inline(__always)
   func noteBlocked(_ subscription: UInt32) {
     let cause = blockedCause(subscription)
-    guard cause.rawValue != counters.blocked(subscription) else { return }
+    let was = counters.blocked(subscription)
+    guard cause.rawValue != was else { return }
+    noteWait(subscription, from: was, to: cause)
     subscriptions[subscription].blockedNs = nowNs
     counters.blocked(subscription, cause)
+    noteStop(subscription, cause)
   }
 
   /// A connection's socket is full, or takes bytes again.

@@ -171,12 +171,11 @@ extension Shard {
     let events = end.sequence - before.sequence
     subscriptions[subscription].sentEvents += events
     subscriptions[subscription].sentBytes += end.bytes - before.bytes
-    counters.delivered(
-      slot,
-      TransmitPlan.Frame(
-        subscription: subscription, cursor: cursor, bytes: 0, events: events, batches: 1,
-        isGap: false, time: batch.time, charge: end.bytes - before.bytes, before: before),
-      nowNs: realtimeNs)
+    let frame = TransmitPlan.Frame(
+      subscription: subscription, cursor: cursor, bytes: 0, events: events, batches: 1,
+      isGap: false, time: batch.time, charge: end.bytes - before.bytes, before: before)
+    counters.delivered(slot, frame, nowNs: realtimeNs)
+    observe(frame, nowNs: realtimeNs)
     if end.sequence == topics[before.topic].tail.sequence { endCursor(cursor) }
     return .added
   }

@@ -229,6 +229,9 @@ extension Shard {
         }
       #endif
       counters.lost(cursors[cursor].subscription, cause: cause, events: events, bytes: bytes)
+      observeLoss(
+        cursors[cursor].subscription, cursors[cursor].topic, from: from, before: position.sequence,
+        cause: cause)
     }
     cursors[cursor].page = position.page
     cursors[cursor].offset = UInt32(position.offset)

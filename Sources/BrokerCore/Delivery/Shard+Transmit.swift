@@ -366,6 +366,7 @@ extension Shard {
 
   private func book(_ slot: UInt32, _ frame: TransmitPlan.Frame, realtimeNs: UInt64) {
     counters.delivered(slot, frame, nowNs: realtimeNs)
+    observe(frame, nowNs: realtimeNs)
     guard frame.leftEvents > 0 || frame.leftBytes > 0 else { return }
     counters.leftOut(
       frame.subscription, conflated: Ledger.Amount(),

@@ -1,3 +1,4 @@
+import Counters
 import WireFormat
 
 // Publishers: opened by name through the directory and then at the topic's owner, closed at the
@@ -113,6 +114,8 @@ extension Shard {
     }
     let shared = topics[answer.topic].shared
     counters.publisherOpened(publisher, publishers[publisher])
+    // Until it has credit.
+    if shared.settings.isBlock { notePublisher(publisher, .subscriber) }
     let topic = Topic(
       topic: answer.topic, options: TopicOptions(rawValue: shared.settings.flags),
       created: answer.created != 0, epoch: shared.epoch, firstSequence: answer.first,
@@ -143,6 +146,7 @@ extension Shard {
       publisher, from: &connections[entry.connection].publishers, of: publishers, \.inConnection)
     connections[entry.connection].publisherCount -= 1
     publishers[publisher].isOrphan = true
+    endNotice(&publishers[publisher].notice)
     counters.publisherClosed(publisher)
     // Before it is open its request is on the way, and closing already it will be confirmed.
     if entry.isOpen && !entry.isClosing { closeWriter(publisher) }
@@ -199,6 +203,7 @@ extension Shard {
 
   /// Frees a publisher of a connection that lives.
   private func forget(_ publisher: UInt32) {
+    endNotice(&publishers[publisher].notice)
     let entry = publishers[publisher]
     publisherIndex.remove(entry.connection, entry.ref)
     remove(

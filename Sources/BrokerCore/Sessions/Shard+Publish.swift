@@ -1,3 +1,4 @@
+import Counters
 import WireFormat
 
 extension Shard {
@@ -53,7 +54,14 @@ extension Shard {
         ? unsafe accept(
           whole, batch, opened: opened, from: publisher, topic: id, isBlock: isBlock)
         : unsafe forward(whole, from: publisher, topic: id, to: owner)
-      guard isAccepted else { return .later }
+      guard isAccepted else {
+        // In the next turn subscriptions have been told of what came before.
+        if !isHeldBack {
+          flushTally()
+          notePublisher(publisher, .memory)
+        }
+        return .later
+      }
       publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
       publishers[publisher].sentBytes += UInt64(batch.charge)
       #if DEBUG
@@ -86,10 +94,17 @@ extension Shard {
 
   func flushTally() {
     if tally.batches > 0 {
-      let isBlock = topics[publishers[tally.publisher].topic].shared.settings.isBlock
+      let id = publishers[tally.publisher].topic
+      let isBlock = topics[id].shared.settings.isBlock
+      if Int(publishers[tally.publisher].owner) == index {
+        counters.readToRing(
+          id, ns: nowNs - connections[tally.connection].readNs, batches: tally.batches)
+      }
       counters.published(
         tally.connection, tally.publisher, events: tally.events, charge: tally.charge,
         batches: tally.batches, credit: isBlock ? creditLeft(tally.publisher) : nil)
+      notePublisher(
+        tally.publisher, isBlock && creditLeft(tally.publisher) == 0 ? .subscriber : .none)
     }
     tally = PublishTally()
   }
@@ -137,12 +152,14 @@ extension Shard {
     _ whole: UnsafeRawBufferPointer, from publisher: UInt32, topic id: UInt32, to owner: Int
   ) -> Bool {
     let ring = broker.ring(from: index, to: owner)
-    guard let room = unsafe ring.reserve(kind: MessageKind.publish, bytes: 8 + whole.count) else {
+    guard let room = unsafe ring.reserve(kind: MessageKind.publish, bytes: 16 + whole.count) else {
       return false
     }
     unsafe room.storeBytes(of: id, toByteOffset: 0, as: UInt32.self)
     unsafe room.storeBytes(of: publishers[publisher].writer, toByteOffset: 4, as: UInt32.self)
-    unsafe (room.baseAddress! + 8).copyMemory(from: whole.baseAddress!, byteCount: whole.count)
+    unsafe room.storeBytes(
+      of: connections[publishers[publisher].connection].readNs, toByteOffset: 8, as: UInt64.self)
+    unsafe (room.baseAddress! + 16).copyMemory(from: whole.baseAddress!, byteCount: whole.count)
     ring.commit()
     counters.forwarded()
     wake(owner)
@@ -154,13 +171,15 @@ extension Shard {
   func acceptForwarded(_ message: UnsafeRawBufferPointer) -> Bool {
     let id = unsafe message.load(fromByteOffset: 0, as: UInt32.self)
     let writer = unsafe message.load(fromByteOffset: 4, as: UInt32.self)
-    let whole = unsafe UnsafeRawBufferPointer(rebasing: message[8...])
+    let whole = unsafe UnsafeRawBufferPointer(rebasing: message[16...])
     let header = unsafe BatchRef(whole.baseAddress!)
     let count = header.count
     let charge = Int(header.charge)
     guard let sequence = unsafe appendBatch(id, whole, count: count, charge: charge) else {
       return false
     }
+    let readNs = unsafe message.load(fromByteOffset: 8, as: UInt64.self)
+    counters.readToRing(id, ns: nowNs > readNs ? nowNs - readNs : 0, batches: 1)
     if topics[id].shared.settings.isBlock {
       writers[writer].usedBytes += UInt64(charge)
       listForGrant(id)
@@ -207,6 +226,9 @@ extension Shard {
     if granted > entry.grantSent {
       publishers[publisher].grantSent = granted
       counters.granted(publisher, credit: creditLeft(publisher))
+      if publishers[publisher].stop == UInt8(BlockedCause.subscriber.rawValue) {
+        notePublisher(publisher, .none)
+      }
       let credit = PublishCredit(eventsTotal: .max, bytesTotal: granted)
       sendControl(entry.connection) { credit.encode(into: &$0, ref: entry.ref, correlation: 0) }
     }

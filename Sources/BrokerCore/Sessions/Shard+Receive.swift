@@ -65,6 +65,7 @@ extension Shard {
   public func received(_ count: Int, on id: ConnectionID) {
     guard let slot = live(id), connections[slot].phase != .closing else { return }
     connections[slot].heardNs = nowNs
+    connections[slot].readNs = nowNs
     connections[slot].hasPingOutstanding = false
     counters.received(slot, bytes: count, realtimeNs: realtimeNs)
     let carried = connections[slot].input.count

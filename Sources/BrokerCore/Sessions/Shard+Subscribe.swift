@@ -181,6 +181,8 @@ extension Shard {
       \.inConnection)
     connections[connection].subscriptionCount -= 1
     subscriptionIndex.remove(connection, subscriptions[subscription].ref)
+    endWatch(subscription)
+    endNotice(&subscriptions[subscription].notice)
     let account = counters.subscriptionClosed(subscription)
     subscriptions[subscription].generation = 0
     subscriptions.remove(subscription)
@@ -203,6 +205,7 @@ extension Shard {
       }
       if plants(.grantForgotten) { return .done }
     #endif
+    noteEcho(subscription)
     if subscriptions[subscription].ready != noSlot, subscriptions[subscription].hasCredit {
       serve(subscription)
     }

@@ -315,6 +315,7 @@ extension Shard {
         frame.subscription, events: repeats, bytes: answer.bytes - answer.pendingBytes)
     }
     counters.delivered(slot, frame, nowNs: realtimeNs)
+    observe(frame, nowNs: realtimeNs)
     if answer.expiredEvents > 0 {
       counters.lost(
         frame.subscription, cause: .expired, events: answer.expiredEvents,
@@ -336,6 +337,7 @@ extension Shard {
     passes[pass].place = answer.place
     giveBack(pass)
     if answer.isLast {
+      observePass(cursor, through: passes[pass].through.sequence, isState: passes[pass].isState)
       if passes[pass].isState {
         endPass(pass)
         goOn(cursor)

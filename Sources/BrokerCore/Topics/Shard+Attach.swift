@@ -94,6 +94,9 @@ extension Shard {
       cursors[cursor].gapCause = GapCause.notRetained.rawValue
       cursors[cursor].gapFirst = position.sequence - missed
       counters.lost(subscription, cause: .notRetained, events: missed, bytes: 0)
+      observeLoss(
+        subscription, id, from: position.sequence - missed, before: position.sequence,
+        cause: .notRetained)
     }
     listForHold(id)
     makeReady(cursor)

@@ -1,3 +1,4 @@
+import Counters
 import WireFormat
 
 // The end of a broker: nothing more is accepted, and everything that was accepted is acknowledged
@@ -43,6 +44,9 @@ extension Shard {
     flushTally()
     connections[slot].isMuted = true
     connections[slot].frameDone = 0
+    forEach(from: connections[slot].publishers, of: publishers, \.inConnection) {
+      notePublisher($0, .draining)
+    }
     inputPool.give(&connections[slot].input)
   }
 

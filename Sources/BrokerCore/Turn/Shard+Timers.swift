@@ -19,6 +19,7 @@ extension Shard {
     if connections.used > 0 { deadline = min(deadline, max(nextSweepNs, nowNs)) }
     if let blockDeadlineNs { deadline = min(deadline, blockDeadlineNs) }
     if let bookingDeadlineNs { deadline = min(deadline, max(bookingDeadlineNs, nowNs)) }
+    if dueNotices != noSlot { deadline = min(deadline, notices[dueNotices].dueNs) }
     if drain != nil { deadline = min(deadline, nowNs + Shard.drainStepNs) }
     return deadline
   }
@@ -31,6 +32,7 @@ extension Shard {
     if drain != nil { continueDrain() }
     checkBlocked()
     bookAccounts()
+    tellNotices()
     guard connections.used > 0, nowNs >= nextSweepNs else { return }
     let end = min(sweepSlot + Shard.sweepRows, UInt32(connections.highWater))
     while sweepSlot < end {

@@ -1,0 +1,175 @@
+import Counters
+import WireFormat
+
+// What became of a subscription's events, and where their time went. It is written down once a
+// frame, with the two times that are known anyway: that of the read, which is in the batch, and that
+// after the write. Whoever wants to know computes the rest.
+
+extension Shard {
+  /// Rows that begin to be used in one turn: as many as are provided for where none is used yet
+  /// (see `CountersReserve`). Who gets none then gets one with the next delivery.
+  static let watchesPerTurn = 12
+
+  /// The number under which a subscription is observed; nil where there is no room for it.
+  @inline(__always)
+  private func watch(of subscription: UInt32) -> UInt32? {
+    let watch = subscriptions[subscription].watch
+    return watch == noSlot ? startWatch(subscription) : watch
+  }
+
+  private func startWatch(_ subscription: UInt32) -> UInt32? {
+    guard watchesInTurn < Shard.watchesPerTurn, counters.hasObservations,
+      let watch = watches.insert(WatchEntry(subscription: subscription))
+    else { return nil }
+    watchesInTurn += 1
+    subscriptions[subscription].watch = watch
+    counters.observationOpened(watch, of: subscription)
+    return watch
+  }
+
+  func endWatch(_ subscription: UInt32) {
+    let watch = subscriptions[subscription].watch
+    guard watch != noSlot else { return }
+    counters.observationClosed(watch)
+    subscriptions[subscription].watch = noSlot
+    watches.remove(watch)
+  }
+
+  // MARK: Waiting
+
+  /// Why nothing is sent to a subscription changes. One that is never held back costs two looks.
+  @inline(__always)
+  func noteWait(_ subscription: UInt32, from was: UInt32, to cause: BlockedCause) {
+    let watch = subscriptions[subscription].watch
+    let hasWaited = watch != noSlot && watches[watch].hasWaited
+    if ShardCounters.isOn, hasWaited || cause.isWait { changeWait(subscription, from: was, to: cause) }
+  }
+
+  private func changeWait(_ subscription: UInt32, from was: UInt32, to cause: BlockedCause) {
+    guard let watch = watch(of: subscription) else { return }
+    let sinceNs = watches[watch].sinceNs
+    watches[watch].sinceNs = realtimeNs
+    if was == BlockedCause.none.rawValue, sinceNs != realtimeNs {
+      // It was up to date for a while. In one turn it was no more than about to be.
+      watches[watch].hasWaited = false
+    }
+    guard watches[watch].hasWaited else {
+      guard cause.isWait else { return }
+      watches[watch].hasWaited = true
+      watches[watch].behindNs = realtimeNs
+      watches[watch].credit = Waits()
+      watches[watch].socket = Waits()
+      return
+    }
+    switch BlockedCause(rawValue: was) {
+    case .creditEvents, .creditBytes: watches[watch].credit.add(from: sinceNs, to: realtimeNs)
+    case .socket: watches[watch].socket.add(from: sinceNs, to: realtimeNs)
+    default: break
+    }
+  }
+
+  // MARK: Deliveries
+
+  /// Books a frame that the socket took at `nowNs`.
+  func observe(_ frame: TransmitPlan.Frame, nowNs: UInt64) {
+    guard ShardCounters.isOn, !frame.isGap else { return }
+    if !frame.isPass { noteSent(frame, nowNs: nowNs) }
+    guard frame.events > 0 else { return }
+    let topic = frame.before.topic
+    let totalNs = nowNs > frame.time ? nowNs - frame.time : 0
+    if topics[topic].shared.settings.isKeyed {
+      counters.freshness(topic, ns: totalNs, batches: frame.batches)
+    }
+    guard let watch = watch(of: frame.subscription) else { return }
+    var creditNs: UInt64 = 0
+    var socketNs: UInt64 = 0
+    if watches[watch].hasWaited {
+      let behindNs = watches[watch].behindNs
+      creditNs = min(
+        totalNs, watches[watch].credit.overlap(frame.time, nowNs, behindNs: behindNs))
+      socketNs = min(
+        totalNs - creditNs, watches[watch].socket.overlap(frame.time, nowNs, behindNs: behindNs))
+    }
+    counters.stages(
+      watch, totalNs: totalNs, creditNs: creditNs, socketNs: socketNs, batches: frame.batches)
+    if watches[watch].echoNs == 0 { startEcho(watch, frame, nowNs) }
+  }
+
+  /// What became of the events that a frame covers.
+  @inline(__always)
+  private func noteSent(_ frame: TransmitPlan.Frame, nowNs: UInt64) {
+    let count = frame.events + frame.leftEvents
+    guard count > 0, let watch = watch(of: frame.subscription) else { return }
+    let first = frame.before.sequence
+    let isSample = frame.leftEvents > 0
+    noteFate(
+      watch, frame.before.topic, isSample ? .sampled : .delivered,
+      detail: isSample ? min(subscriptions[frame.subscription].sampleEvery, 0xFF_FFFF) : 0,
+      first...(first + count - 1), nowNs: nowNs)
+  }
+
+  /// A pass is over: the newest events of each key before `through` have been sent.
+  func observePass(_ cursor: UInt32, through: UInt64, isState: Bool) {
+    noteFate(
+      of: cursors[cursor].subscription, cursors[cursor].topic, .conflated, detail: 0,
+      from: isState ? 1 : cursors[cursor].sequence, before: through)
+  }
+
+  /// Notes what credit will show that the client has dealt with this delivery.
+  private func startEcho(_ watch: UInt32, _ frame: TransmitPlan.Frame, _ nowNs: UInt64) {
+    let granted = subscriptions[frame.subscription].creditEvents
+    guard granted != .max else { return }
+    let delivered = counters.deliveredEvents(frame.subscription)
+    if delivered == frame.events {
+      watches[watch].firstGrant = granted
+      watches[watch].knowsFirstGrant = true
+    }
+    guard watches[watch].knowsFirstGrant else { return }
+    watches[watch].echoEvents = watches[watch].firstGrant &+ delivered
+    watches[watch].echoNs = nowNs
+  }
+
+  /// A subscription was granted more.
+  func noteEcho(_ subscription: UInt32) {
+    let watch = subscriptions[subscription].watch
+    guard watch != noSlot, watches[watch].echoNs != 0,
+      subscriptions[subscription].creditEvents >= watches[watch].echoEvents
+    else { return }
+    let sentNs = watches[watch].echoNs
+    watches[watch].echoNs = 0
+    counters.echo(watch, ns: realtimeNs > sentNs ? realtimeNs - sentNs : 0)
+  }
+
+  // MARK: Fates
+
+  /// Events before `end` that a subscription was to be sent are lost to it.
+  func observeLoss(
+    _ subscription: UInt32, _ topic: UInt32, from first: UInt64, before end: UInt64,
+    cause: GapCause
+  ) {
+    noteFate(
+      of: subscription, topic, cause == .expired ? .expired : .dropped,
+      detail: UInt32(cause.rawValue), from: first, before: end)
+  }
+
+  /// What became of a subscription's events of a topic from `first` on.
+  func noteFate(
+    of subscription: UInt32, _ topic: UInt32, _ fate: EventFate, detail: UInt32,
+    from first: UInt64, before end: UInt64
+  ) {
+    guard ShardCounters.isOn, first < end, let watch = watch(of: subscription) else { return }
+    noteFate(watch, topic, fate, detail: detail, first...(end - 1), nowNs: realtimeNs)
+  }
+
+  @inline(__always)
+  private func noteFate(
+    _ watch: UInt32, _ topic: UInt32, _ fate: EventFate, detail: UInt32,
+    _ sequences: ClosedRange<UInt64>, nowNs: UInt64
+  ) {
+    let hint = Int(topic & 15)
+    let place = counters.fate(
+      watch, ObservationRow.whyHead(topic: topic, fate, detail: detail), sequences, nowNs: nowNs,
+      place: watches[watch].places[hint])
+    watches[watch].places[hint] = place
+  }
+}

@@ -1,0 +1,203 @@
+import Testing
+import WireFormat
+import WireSupport
+
+@testable import BrokerCore
+@testable import Counters
+
+/// Where the time of a subscription's events went, and what became of them.
+@Suite struct ObservationTests {
+  /// A publisher on connection 1, and a subscription on 2 that may be sent so much.
+  private static func pair(
+    shards: Int = 1, events: UInt64 = .max, policy: Policy = .lossless, lagEventsMax: UInt64 = 0
+  ) -> CoreHarness {
+    let core = CoreHarness(shards: shards)
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.hello(2)
+    core.subscribe(
+      2, "hunt", ref: 5, policy: policy, lagEventsMax: lagEventsMax, events: events)
+    return core
+  }
+
+  private static func publish(_ core: CoreHarness, _ sequence: UInt64) {
+    core.publish(1, LooseBatch.encoded([.init(payload: "a")], publisherSequence: sequence))
+  }
+
+  private static func grant(_ core: CoreHarness, _ events: UInt64) {
+    core.send(on: 2) {
+      Credit(eventsTotal: events, bytesTotal: .max).encode(into: &$0, ref: 5, correlation: 0)
+    }
+  }
+
+  private static func snapshot(_ core: CoreHarness) throws -> CountersSnapshot {
+    let memory = core.region.memory
+    return try CountersSnapshot(tables: Set(CounterKind.allCases)) {
+      memory.bytes(at: $0, count: $1)
+    }
+  }
+
+  private static func row(_ core: CoreHarness) throws -> RowSnapshot<ObservationRow> {
+    try #require(try snapshot(core).observations.first)
+  }
+
+  private static let ms: UInt64 = 1_000_000
+
+  /// The only bucket of a histogram with something in it must be that of this time.
+  private static func expect(
+    _ buckets: [UInt64], _ count: UInt64, at ns: UInt64,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(buckets[StageBuckets.bucket(of: ns)] == count, sourceLocation: sourceLocation)
+    #expect(buckets.reduce(0, +) == count, sourceLocation: sourceLocation)
+  }
+
+  @Test func bucketsDouble() {
+    #expect(StageBuckets.bucket(of: 0) == 0 && StageBuckets.bucket(of: 1023) == 0)
+    #expect(StageBuckets.bucket(of: 1024) == 1 && StageBuckets.bucket(of: 2047) == 1)
+    #expect(StageBuckets.bucket(of: 2048) == 2)
+    #expect(StageBuckets.bucket(of: .max) == 31)
+    for bucket in 0..<32 {
+      #expect(StageBuckets.bucket(of: StageBuckets.lowerBound(of: bucket)) == bucket)
+    }
+    var histogram = StageHistogram([0, 98, 0, 0, 0, 2])
+    #expect(histogram.percentile(0.98) == 2048 && (histogram.percentile(0.99) ?? 0) > 16384)
+    histogram = histogram.since(StageHistogram([0, 98]))
+    #expect(histogram.count == 2 && StageHistogram().percentile(0.5) == nil)
+  }
+
+  @Test(arguments: [1, 2])
+  func timeWithoutCreditIsNotTheBrokers(shards: Int) throws {
+    let core = Self.pair(shards: shards, events: 0)
+    Self.publish(core, 1)
+    core.advance(milliseconds: 300)
+    Self.publish(core, 2)
+    core.advance(milliseconds: 100)
+    Self.grant(core, 1)
+    core.advance(milliseconds: 200)
+    Self.grant(core, 2)
+    let row = try Self.row(core)
+    // The first waited 400 ms, the second 300: 100 at first and, after a turn, 200 more.
+    #expect(row[.total].reduce(0, +) == 2)
+    #expect(row[.totalNs] == 700 * Self.ms && row[.socketNs] == 0)
+    #expect(row[.creditNs] > 690 * Self.ms)
+    #expect(row[.creditWait].reduce(0, +) == 2 && row[.socketWait].reduce(0, +) == 0)
+    Self.expect(row[.ringToTurn], 2, at: 0)
+    let shard = try Self.snapshot(core).shards[core.connections[2]!.shard]
+    #expect(shard[.creditWait] == row[.creditWait])
+  }
+
+  @Test func timeWithAFullSocketIsNotTheBrokers() throws {
+    let core = Self.pair()
+    core.connections[2]?.room = 0
+    Self.publish(core, 1)
+    core.advance(milliseconds: 300)
+    core.unblock(2)
+    let row = try Self.row(core)
+    Self.expect(row[.socketWait], 1, at: 300 * Self.ms)
+    Self.expect(row[.total], 1, at: 300 * Self.ms)
+    Self.expect(row[.ringToTurn], 1, at: 0)
+    #expect(row[.creditNs] == 0 && row[.socketNs] == 300 * Self.ms)
+    // Once up to date, old waits are nobody's.
+    core.advance(milliseconds: 100)
+    Self.publish(core, 2)
+    #expect(try Self.row(core)[.socketNs] == 300 * Self.ms)
+  }
+
+  @Test func anEchoIsTheClientsTime() throws {
+    let core = Self.pair(events: 10)
+    Self.publish(core, 1)
+    core.advance(milliseconds: 200)
+    // More credit, but not for having dealt with anything.
+    Self.grant(core, 10)
+    #expect(try Self.row(core)[.echo].reduce(0, +) == 0)
+    Self.publish(core, 2)
+    core.advance(milliseconds: 100)
+    Self.grant(core, 11)
+    Self.expect(try Self.row(core)[.echo], 1, at: 300 * Self.ms)
+    Self.publish(core, 3)
+    Self.grant(core, 12)
+    #expect(try Self.row(core)[.echo].reduce(0, +) == 1)
+    Self.grant(core, 13)
+    #expect(try Self.row(core)[.echo].reduce(0, +) == 2)
+  }
+
+  @Test func whyKnowsRuns() throws {
+    let core = Self.pair(events: 2, policy: .dropOldest, lagEventsMax: 3)
+    for sequence in UInt64(1)...9 { Self.publish(core, sequence) }
+    core.advance(milliseconds: 100)
+    Self.grant(core, 100)
+    Self.publish(core, 10)
+    let row = try Self.row(core)
+    let runs = row.whyRuns
+    #expect(runs.map(\.fate) == [.delivered, .dropped, .delivered])
+    #expect(runs.map(\.sequences) == [1...2, 3...6, 7...10])
+    #expect(runs[1].detail == UInt32(GapCause.dropOldest.rawValue))
+    #expect(runs.allSatisfy { $0.topic == 1 && $0.firstNs <= $0.lastNs && $0.firstNs > 0 })
+    #expect(runs[2].lastNs == core.shards[0].realtimeNs)
+    #expect(row[.beganTopic] == 1 && row[.beganSequence] == 1 && row.hasAllRuns)
+    #expect(row[.id] == core.region.subscriptions(shard: 0)[0].get(.id))
+  }
+
+  @Test func theOldestRunsMakeRoom() throws {
+    let core = CoreHarness()
+    core.hello(1)
+    core.hello(2)
+    core.subscribe(2, "hunt.*", ref: 5)
+    for topic in UInt32(1)...30 {
+      core.openTopic(1, "hunt.\(topic)", ref: topic)
+      core.publish(1, LooseBatch.encoded([.init(payload: "a")]), ref: topic)
+    }
+    // The last topic goes on, the first begins anew.
+    for topic: UInt32 in [30, 1] {
+      core.publish(1, LooseBatch.encoded([.init(payload: "b")], publisherSequence: 2), ref: topic)
+    }
+    let row = try Self.row(core)
+    #expect(!row.hasAllRuns && row[.runs] == 31)
+    #expect(row.whyRuns.map(\.topic) == (8...30).map { UInt32($0) } + [1])
+    #expect(row.whyRuns[22].sequences == 1...2 && row.whyRuns[23].sequences == 2...2)
+  }
+
+  @Test func rowsAreThereForTheFirstAndGoBack() throws {
+    var limits = CoreHarness.smallLimits
+    limits.observationsMax = 2
+    let core = CoreHarness(limits)
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.hello(2)
+    for ref in UInt32(1)...4 { core.subscribe(2, "hunt", ref: ref) }
+    #expect(try Self.snapshot(core).observations.isEmpty)
+    Self.publish(core, 1)
+    #expect(try Self.snapshot(core).observations.count == 2)
+    core.send(on: 2) { Unsubscribe().encode(into: &$0, ref: 2, correlation: 0) }
+    #expect(try Self.snapshot(core).observations.count == 1)
+    Self.publish(core, 2)
+    #expect(try Self.snapshot(core).observations.count == 2)
+    core.hangUp(2)
+    #expect(try Self.snapshot(core).observations.isEmpty)
+    #expect(core.shards[0].watches.used == 0)
+  }
+
+  @Test(arguments: [1, 2])
+  func whatHadToWaitBeforeTheRing(shards: Int) throws {
+    let core = Self.pair(shards: shards)
+    Self.publish(core, 1)
+    let topic = try #require(try Self.snapshot(core).topics.first)
+    Self.expect(topic[.readToRing], 1, at: 0)
+    #expect(topic[.freshness].reduce(0, +) == 0)
+  }
+
+  @Test(arguments: [1, 2])
+  func valuesAreThisOld(shards: Int) throws {
+    let core = CoreHarness(shards: shards)
+    core.hello(1)
+    core.openTopic(1, "board", options: [.keyed])
+    core.hello(2)
+    core.subscribe(2, "board", ref: 5, events: 0)
+    core.publish(1, LooseBatch.encoded([.init(key: "k", payload: "a")]))
+    core.advance(milliseconds: 100)
+    Self.grant(core, 10)
+    let topic = try #require(try Self.snapshot(core).topics.first)
+    Self.expect(topic[.freshness], 1, at: 100 * Self.ms)
+  }
+}
