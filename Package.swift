@@ -17,10 +17,15 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+// What counters cost is measured against a build that has none on the data path, which is of no
+// other use: GALLEON_COUNTERS_OFF=1 swift build -c release --scratch-path DIRECTORY.
+let counting: [SwiftSetting] =
+  Context.environment["GALLEON_COUNTERS_OFF"] == nil ? [] : [.define("GALLEON_COUNTERS_OFF")]
+
 // The modules on the data path. Release builds let the optimiser look across their borders and
 // leave out the dynamic exclusivity checks (debug builds and tests keep them).
 let hot: [SwiftSetting] =
-  strict + [
+  strict + counting + [
     .unsafeFlags(
       ["-cross-module-optimization", "-enforce-exclusivity=unchecked"],
       .when(configuration: .release))

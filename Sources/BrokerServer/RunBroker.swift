@@ -3,7 +3,11 @@ import Counters
 import LinuxIO
 
 /// Name and version, as clients and operators see it.
-public let brokerName = "galleon 0.1.0"
+#if GALLEON_COUNTERS_OFF
+  public let brokerName = "galleon 0.1.0 without counters"
+#else
+  public let brokerName = "galleon 0.1.0"
+#endif
 
 /// Runs a broker on the calling thread (shard 0) and one more thread for each other shard, until a
 /// signal has made it drain. Call it from the main thread, before any other thread is started:
