@@ -70,6 +70,8 @@ import LinuxIO
       return try Tail.run(checked { () throws(UsageError) in try TailCommand(parsed) })
     case "stats":
       return try Stats.run(checked { () throws(UsageError) in try StatsCommand(parsed) })
+    case "why":
+      return try Why.run(checked { () throws(UsageError) in try WhyCommand(parsed) })
     case "bench":
       return try Bench.run(checked { () throws(UsageError) in try BenchCommand(parsed) })
     default: preconditionFailure("every command of the overview is here")

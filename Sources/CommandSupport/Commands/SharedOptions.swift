@@ -19,7 +19,8 @@ public enum SharedOptions {
 /// The text of `galleon --help`.
 public enum Overview {
   public static let commands = [
-    ServeCommand.spec, PubCommand.spec, TailCommand.spec, StatsCommand.spec, BenchCommand.spec,
+    ServeCommand.spec, PubCommand.spec, TailCommand.spec, StatsCommand.spec, WhyCommand.spec,
+    BenchCommand.spec,
   ]
 
   public static var text: String {

@@ -64,18 +64,18 @@ public struct StatsCommand: Sendable, Equatable {
       .init("galleon stats --history /var/lib/galleon.rec", "What happened in the last hour:"),
     ])
 
-  public init(_ parsed: ParsedArguments) throws(UsageError) {
+  /// Where the counters are read.
+  static func place(_ parsed: ParsedArguments) throws(UsageError) -> Place {
     let given = ["url", "pid", "counters"].filter { parsed.has($0) }
     if given.count > 1 {
       throw UsageError("give --\(given[0]) or --\(given[1]), not both")
     }
-    if let pid = try parsed.count("pid", in: 1...UInt64(Int32.max)) {
-      place = .process(Int32(pid))
-    } else if let path = parsed.text("counters") {
-      place = .file(path)
-    } else {
-      place = .url(parsed.text("url"))
-    }
+    if let pid = try parsed.count("pid", in: 1...UInt64(Int32.max)) { return .process(Int32(pid)) }
+    return parsed.text("counters").map { .file($0) } ?? .url(parsed.text("url"))
+  }
+
+  public init(_ parsed: ParsedArguments) throws(UsageError) {
+    place = try Self.place(parsed)
     showsSlow = parsed.has("slow")
     if showsSlow && parsed.has("json") {
       throw UsageError("--json has everything, without --slow")
@@ -89,8 +89,9 @@ public struct StatsCommand: Sendable, Equatable {
       if let other = ["watch", "interval", "rows", "slow"].first(where: { parsed.has($0) }) {
         throw UsageError("--\(other) does not go with --history")
       }
-      if let other = given.first, recording != nil {
-        throw UsageError("give --\(other) or a recording, not both")
+      let given = ["url", "pid", "counters"].first { parsed.has($0) }
+      if let given, recording != nil {
+        throw UsageError("give --\(given) or a recording, not both")
       }
     }
     watches = parsed.has("watch")

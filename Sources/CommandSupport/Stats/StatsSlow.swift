@@ -53,6 +53,7 @@ extension StatsReport {
     case .socket: "its socket is full, so its reader or the network takes nothing more"
     case .turn: "others are being served before it"
     case .attaching: "it is being told where it starts"
+    case .memory, .subscriber, .draining: "\(blocked(row))"
     }
   }
 

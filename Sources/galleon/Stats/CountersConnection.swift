@@ -67,11 +67,10 @@ final class CountersConnection {
     }
   }
 
-  /// Reads all counters.
-  func snapshot() throws(CountersProblem) -> CountersSnapshot {
+  func snapshot(_ tables: Set<CounterKind>) throws(CountersProblem) -> CountersSnapshot {
     var problem: CountersProblem?
     do throws(CountersReadError) {
-      return try CountersSnapshot { offset, count in
+      return try CountersSnapshot(tables: tables) { offset, count in
         do throws(CountersProblem) {
           return try self.page(offset, count)
         } catch {

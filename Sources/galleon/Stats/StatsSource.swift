@@ -10,6 +10,8 @@ struct StatsSource {
   }
 
   private var place: Place
+  /// Which counters are read.
+  var tables = CountersSnapshot.usualTables
 
   init(_ wanted: StatsCommand.Place) throws(CommandFailure) {
     switch wanted {
@@ -35,14 +37,14 @@ struct StatsSource {
 
   mutating func read() throws(CountersProblem) -> StatsReading {
     switch place {
-    case .file(let path): return try Self.read(path)
+    case .file(let path): return try Self.read(path, tables)
     case .network(let url, let addresses, let open):
       // The broker may have been restarted between two readings: a session that is over is no
       // reason to give up.
-      if let open, let reading = try? Self.reading(open.snapshot(), url) { return reading }
+      if let open, let reading = try? Self.reading(open.snapshot(tables), url) { return reading }
       place = .network(url: url, addresses: addresses, connection: nil)
       let connection = try CountersConnection(addresses)
-      let reading = try Self.reading(connection.snapshot(), url)
+      let reading = try Self.reading(connection.snapshot(tables), url)
       place = .network(url: url, addresses: addresses, connection: connection)
       return reading
     }
@@ -96,7 +98,9 @@ struct StatsSource {
   }
 
   /// Mapped anew each time, which costs microseconds, and finds the file of a restarted broker.
-  private static func read(_ path: String) throws(CountersProblem) -> StatsReading {
+  private static func read(
+    _ path: String, _ tables: Set<CounterKind>
+  ) throws(CountersProblem) -> StatsReading {
     let file: MappedFile
     do throws(SystemError) {
       file = try MappedFile.openReadOnly(path: path)
@@ -107,7 +111,7 @@ struct StatsSource {
     }
     let snapshot: CountersSnapshot
     do throws(CountersReadError) {
-      snapshot = try unsafe Self.snapshot(file)
+      snapshot = try unsafe Self.snapshot(file, tables)
     } catch {
       throw CountersProblem(error)
     }
@@ -119,12 +123,12 @@ struct StatsSource {
   }
 
   @unsafe private static func snapshot(
-    _ file: borrowing MappedFile
+    _ file: borrowing MappedFile, _ tables: Set<CounterKind>
   ) throws(CountersReadError) -> CountersSnapshot {
     guard let base = unsafe file.bytes.baseAddress else { throw .notCounters }
     // Mapped for reading, which is all that a snapshot does.
     let memory = unsafe CountersMemory(
       base: UnsafeMutableRawPointer(mutating: base), byteCount: file.byteCount)
-    return try CountersSnapshot { memory.bytes(at: $0, count: $1) }
+    return try CountersSnapshot(tables: tables) { memory.bytes(at: $0, count: $1) }
   }
 }
