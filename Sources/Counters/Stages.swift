@@ -16,6 +16,13 @@ public enum StageBuckets {
   }
 }
 
+extension StageBuckets {
+  /// The value before the next bucket's smallest; of the last one twice its smallest.
+  public static func upperBound(of bucket: Int) -> UInt64 {
+    bucket == count - 1 ? 2 * lowerBound(of: bucket) : lowerBound(of: bucket + 1) - 1
+  }
+}
+
 /// A histogram of stages that was read, or the difference or sum of such.
 public struct StageHistogram: Sendable, Equatable {
   public private(set) var buckets: [UInt64]

@@ -27,7 +27,37 @@ extension Exposition {
     }
     addEnded(snapshot)
     addLatency(snapshot)
+    addStages(snapshot)
   }
+
+  /// The stages of delivery, of all subscriptions that are observed. Their sums are not kept, but
+  /// bounded from above.
+  private mutating func addStages(_ snapshot: CountersSnapshot) {
+    family(
+      "galleon_stage_seconds", .histogram,
+      "Time of a batch in the broker itself, without credit, with a full socket, and the client's "
+        + "echo; the sums are upper bounds.")
+    for (stage, field) in Self.stages {
+      var count: UInt64 = 0
+      var sumNs: UInt64 = 0
+      for bucket in 0..<StageBuckets.count {
+        let value = snapshot.shards.reduce(0) { $0 &+ $1[field][bucket] }
+        let end = StageBuckets.upperBound(of: bucket)
+        count &+= value
+        sumNs &+= value &* end
+        if bucket < StageBuckets.count - 1 {
+          sample(count, [("stage", stage), ("le", Self.seconds(end))], suffix: "_bucket")
+        }
+      }
+      sample(count, [("stage", stage), ("le", "+Inf")], suffix: "_bucket")
+      sample(Self.seconds(sumNs), [("stage", stage)], suffix: "_sum")
+      sample(count, [("stage", stage)], suffix: "_count")
+    }
+  }
+
+  private static let stages: [(String, ShardRow.Series)] = [
+    ("broker", .ringToTurn), ("credit", .creditWait), ("socket", .socketWait), ("echo", .echo),
+  ]
 
   private static let brokerFields: [(String, BrokerRow.Word, Kind, String)] = [
     ("galleon_memory_ceiling_bytes", .memoryCeilingBytes, .gauge,

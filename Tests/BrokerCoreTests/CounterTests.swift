@@ -183,6 +183,7 @@ import WireSupport
     for shard in core.shards {
       shard.commandDrain(deadlineNs: core.nowNs + 1_000_000_000, retryAfterMs: 1, spreadMs: 1)
     }
+    core.publish(3, LooseBatch.encoded([.init(key: "k", payload: "d")]), ref: 5)
     core.advance(milliseconds: 100)
     seen.look()
     #expect(seen.missing() == Self.others)

@@ -53,7 +53,7 @@ import WireSupport
       core.advance(milliseconds: 400)
     }
     Self.grant(core)
-    #expect(core.takeTypes(on: 2) == [.topicInfo, .gap, .deliver])
+    #expect(core.takeTypes(on: 2) == [.blocked, .topicInfo, .gap, .deliver, .blocked])
     let row = core.region.subscriptions(shard: core.connections[2]!.shard)[0]
     #expect(row.get(.droppedEvents, at: Int(GapCause.dropOldest.rawValue)) == 2)
     #expect(row.get(.deliveredEvents) == 2)

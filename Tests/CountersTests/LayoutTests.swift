@@ -44,7 +44,7 @@ struct LayoutTests {
     #expect(PublisherRow.rowBytes == 80)
     #expect(SubscriptionRow.rowBytes == 312)
     #expect(TopicRow.rowBytes % 64 == 0)
-    #expect(ObservationRow.rowBytes == 2320)
+    #expect(ObservationRow.rowBytes == 2312)
     // What an idle subscriber costs here.
     #expect(ConnectionRow.rowBytes + SubscriptionRow.rowBytes < 512)
   }

@@ -1,0 +1,101 @@
+import CommandSupport
+import Counters
+import Testing
+import WireFormat
+
+/// What became of an event, from counters that somebody has made up.
+struct WhyTests {
+  private let broker = FakeBroker()
+
+  /// A topic with 100 events, and a subscription to it of which 20 are pending.
+  private func answer(
+    _ sequence: UInt64, topic: String = "hunt.loot", subscription: UInt64 = 12, topics: UInt32 = 1,
+    lag: UInt64 = 20, blocked: BlockedCause = .creditBytes, isObserved: Bool = true,
+    runs: [(fate: EventFate, detail: UInt32, first: UInt64, last: UInt64)] = []
+  ) throws -> WhyAnswer? {
+    broker.populate()
+    broker.region.topics[0].set(.nextSequence, 101)
+    let row = broker.region.subscriptions(shard: 1)[5]
+    row.set(.lagEvents, lag)
+    row.set(.topics, topics)
+    row.set(.deliveredEvents, runs.isEmpty ? 0 : 1)
+    row.set(.blocked, blocked.rawValue)
+    if isObserved {
+      let seen = broker.region.observations(shard: 1).activate(2)
+      seen.set(.id, 12)
+      for (number, run) in runs.enumerated() {
+        let at = number % 24 * 5
+        seen.set(.why, at: at, ObservationRow.whyHead(topic: 7, run.fate, detail: run.detail))
+        seen.set(.why, at: at + 1, run.first)
+        seen.set(.why, at: at + 2, run.last)
+        seen.set(.why, at: at + 3, 1_700_000_000_000_000_000)
+        seen.set(.why, at: at + 4, 1_700_000_001_000_000_000)
+      }
+      seen.set(.runs, UInt64(runs.count))
+    }
+    let memory = broker.region.memory
+    let snapshot = try CountersSnapshot(tables: Set(CounterKind.allCases)) {
+      memory.bytes(at: $0, count: $1)
+    }
+    return WhyAnswer(.init(subscription: subscription, topic: topic, sequence: sequence), snapshot)
+  }
+
+  @Test func aRunSaysWhatBecameOfItsEvents() throws {
+    let runs: [(fate: EventFate, detail: UInt32, first: UInt64, last: UInt64)] = [
+      (.delivered, 0, 11, 20), (.dropped, UInt32(GapCause.dropOldest.rawValue), 21, 30),
+      (.expired, 0, 31, 40), (.sampled, 4, 41, 60), (.conflated, 0, 61, 80),
+    ]
+    func fate(_ sequence: UInt64) throws -> WhyAnswer.Fate? { try answer(sequence, runs: runs)?.fate }
+    #expect(try fate(11) == .delivered && fate(20) == .delivered)
+    #expect(try fate(21) == .dropped && fate(40) == .expired)
+    #expect(try fate(44) == .delivered && fate(45) == .sampledOut)
+    #expect(try fate(61) == .conflated)
+    let dropped = try #require(try answer(25, runs: runs))
+    #expect(dropped.cause == "dropOldest")
+    #expect(
+      dropped.line
+        == "Event 25 of hunt.loot was dropped between 2023-11-14T22:13:20.000Z and "
+        + "2023-11-14T22:13:21.000Z (dropOldest).")
+  }
+
+  @Test func whatAConflatedEventBecame() throws {
+    let runs: [(fate: EventFate, detail: UInt32, first: UInt64, last: UInt64)] = [
+      (.conflated, 0, 61, 80)
+    ]
+    var into = try #require(try answer(61, runs: runs))
+    #expect(into.newestUpTo == 80)
+    into.found(next: 75)
+    #expect(into.fate == .conflated && into.into == 75 && into.line.contains("75"))
+    for next in [81, nil] as [UInt64?] {
+      var newest = try #require(try answer(61, runs: runs))
+      newest.found(next: next)
+      #expect(newest.fate == .delivered && newest.into == nil)
+    }
+  }
+
+  @Test(arguments: BlockedCause.allCases) func whatIsPendingHasAReason(cause: BlockedCause) throws {
+    let pending = try #require(
+      try answer(81, blocked: cause, runs: [(.delivered, 0, 1, 80)]))
+    #expect(pending.fate == .pending && pending.cause == "\(cause)")
+    // Before anything was delivered.
+    #expect(try answer(81, blocked: cause, isObserved: false)?.fate == .pending)
+    #expect(try answer(80, blocked: cause, isObserved: false)?.fate == .neverMatched)
+  }
+
+  @Test func whatNeverMatched() throws {
+    #expect(try answer(5, topic: "world.loot")?.cause == "pattern")
+    #expect(try answer(5, runs: [(.delivered, 0, 11, 80)])?.cause == "began")
+    #expect(try answer(101)?.fate == .notPublished)
+    #expect(try answer(1, topic: "hunt.new")?.fate == .notPublished)
+    #expect(try answer(1, subscription: 13) == nil)
+  }
+
+  @Test func whatIsTooLongAgo() throws {
+    let runs = (0..<30).map { i -> (fate: EventFate, detail: UInt32, first: UInt64, last: UInt64) in
+      (i % 2 == 0 ? .delivered : .expired, 0, UInt64(2 * i + 11), UInt64(2 * i + 12))
+    }
+    #expect(try answer(11, runs: runs)?.fate == .unknown)
+    #expect(try answer(23, runs: runs)?.fate == .delivered)
+    #expect(try answer(25, runs: runs)?.fate == .expired)
+  }
+}
