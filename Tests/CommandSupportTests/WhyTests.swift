@@ -91,8 +91,10 @@ struct WhyTests {
   }
 
   @Test func whatIsTooLongAgo() throws {
-    let runs = (0..<30).map { i -> (fate: EventFate, detail: UInt32, first: UInt64, last: UInt64) in
-      (i % 2 == 0 ? .delivered : .expired, 0, UInt64(2 * i + 11), UInt64(2 * i + 12))
+    var runs: [(fate: EventFate, detail: UInt32, first: UInt64, last: UInt64)] = []
+    for number: UInt64 in 0..<30 {
+      let fate: EventFate = number % 2 == 0 ? .delivered : .expired
+      runs.append((fate, 0, 2 * number + 11, 2 * number + 12))
     }
     #expect(try answer(11, runs: runs)?.fate == .unknown)
     #expect(try answer(23, runs: runs)?.fate == .delivered)
