@@ -113,7 +113,7 @@ public struct StatsReport: Sendable {
   public let now: StatsReading
   let seconds: Double
   /// The earlier values by table and identity.
-  private let before: StatsReading?
+  let before: StatsReading?
   private let topicsBefore: [RowIdentity: RowSnapshot<TopicRow>]
   private let connectionsBefore: [RowIdentity: RowSnapshot<ConnectionRow>]
   private let publishersBefore: [RowIdentity: RowSnapshot<PublisherRow>]

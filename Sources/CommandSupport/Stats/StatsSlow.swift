@@ -21,13 +21,26 @@ extension StatsReport {
       return (name.isEmpty ? "" : "\(name), ") + "session \(row[.session])"
     }
     var slow: [Slow] = []
-    for row in now.snapshot.subscriptions where row[.lagEvents] > 0 {
+    let splits = splits
+    for row in now.snapshot.subscriptions {
+      let split = splits[row[.id]].flatMap { $0.p99Ns >= Self.slowNs ? $0 : nil }
+      let times = split.map { " Of what it was sent: \($0.sentence)." } ?? ""
+      guard row[.lagEvents] > 0 else {
+        if let split {
+          slow.append(
+            Slow(
+              bytes: 0,
+              sentence: "Subscription \(row[.id]) to \(TerminalText.text(row[.pattern])) ("
+                + "\(who(row.shard, row[.connection]))): \(split.sentence)."))
+        }
+        continue
+      }
       slow.append(
         Slow(
           bytes: row[.lagBytes],
           sentence: "Subscription \(row[.id]) to \(TerminalText.text(row[.pattern])) ("
             + "\(who(row.shard, row[.connection]))) has \(HumanNumber.short(row[.lagEvents])) events, "
-            + "\(HumanNumber.size(row[.lagBytes])), pending: \(why(row))\(progress(row))."))
+            + "\(HumanNumber.size(row[.lagBytes])), pending: \(why(row))\(progress(row)).\(times)"))
     }
     for row in now.snapshot.publishers where row[.creditEvents] == 0 || row[.creditBytes] == 0 {
       slow.append(

@@ -1,5 +1,22 @@
 import Counters
 
+extension StatsReport {
+  /// A subscription whose slowest batches take this long is slow.
+  static let slowNs: UInt64 = 10_000_000
+
+  /// By the subscriptions' ids.
+  var splits: [UInt64: StageSplit] {
+    let earlier = Dictionary(
+      (before?.snapshot.observations ?? []).map { ($0[.id], $0) },
+      uniquingKeysWith: { first, _ in first })
+    var splits: [UInt64: StageSplit] = [:]
+    for row in now.snapshot.observations {
+      splits[row[.id]] = StageSplit(row, since: earlier[row[.id]])
+    }
+    return splits
+  }
+}
+
 /// Where a subscription's time went: its slowest batches, and what they waited for.
 struct StageSplit: Equatable {
   /// Of the time from the read to the send.
