@@ -1,4 +1,5 @@
 import CommandSupport
+import Counters
 import LinuxIO
 
 /// `galleon stats`.
