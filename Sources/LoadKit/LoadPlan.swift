@@ -1,3 +1,5 @@
+import WireFormat
+
 /// What a run shall do: who talks to which server, how much, how fast, for how long.
 ///
 /// Publisher `j` publishes to topic `j mod topics` and subscriber `i` subscribes to topic
@@ -31,6 +33,10 @@ public struct LoadPlan: Sendable {
   public var topics = 1
   /// Connections that subscribe to topic 0 and never read.
   public var stalledSubscribers = 0
+  /// The policy that these ask for where the protocol has policies, by its name, and how far they
+  /// may lag with one that has a bound.
+  public var stalledPolicy = "lossless"
+  public var stalledLagEventsMax = 0
   /// Bytes of a payload; at least `payloadBytesMin`.
   public var payloadBytes = 128
   /// Events in one batch, where the protocol has batches.
@@ -96,6 +102,7 @@ public struct LoadPlan: Sendable {
   var shape: EventShape {
     EventShape(
       payloadBytes: payloadBytes, batch: batch, topics: topics, topicPrefix: topicPrefix,
+      stalledPolicy: stalledPolicy, stalledLagEventsMax: UInt64(stalledLagEventsMax),
       retentionBytes: retentionBytes)
   }
 
@@ -119,6 +126,9 @@ public struct LoadPlan: Sendable {
     try require(
       payloadBytes >= Self.payloadBytesMin && payloadBytes <= Self.payloadBytesMax,
       "a payload has \(Self.payloadBytesMin) to \(Self.payloadBytesMax) bytes")
+    try require(
+      stalledLagEventsMax >= 0 && Policy(name: stalledPolicy) != nil,
+      "there is no policy \(stalledPolicy)")
     try require(batch >= 1, "a batch has at least one event")
     try require(seconds > 0 && warmupSeconds >= 0, "times must be positive")
     switch pace {

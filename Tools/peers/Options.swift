@@ -25,7 +25,10 @@ struct Options: Sendable {
         + "run.",
     ],
     options: [
-      OptionSpec("only", "WORKLOAD", repeatable: true, "Only this workload; --list names all."),
+      OptionSpec(
+        "only", "WORKLOAD", repeatable: true,
+        "Only this workload; --list names all, and isolation stands for all with beside in their "
+          + "name."),
       OptionSpec("peer", "NAME", repeatable: true, "Only this server; --list names all."),
       OptionSpec("repetitions", "N", "How often everything is done. Default: 3."),
       OptionSpec("seconds", "S", "Length of one measurement. Default: 2."),
@@ -71,7 +74,13 @@ struct Options: Sendable {
     let names = arguments.all("only")
     if !names.isEmpty {
       workloads = []
-      for name in names { workloads.append(try Self.workload(name)) }
+      for name in names {
+        if name == "isolation" {
+          workloads += Workload.isolation
+        } else {
+          workloads.append(try Self.workload(name))
+        }
+      }
     }
     let peers = arguments.all("peer")
     if !peers.isEmpty {

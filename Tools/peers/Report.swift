@@ -98,18 +98,31 @@ struct Report {
       else { return nil }
       return ("p50 and p99 not above \(other)", isWhole && mine <= p50 && my99 <= p99)
     case .share(let share, let workload, contender: series.contender.name):
-      let other = results.flatMap { $0 }.first {
-        $0.workload.name == workload && $0.contender.name == series.contender.name
-      }
-      guard let whole = other?.median else { return nil }
-      let words = "at least \(Int(share * 100)) % of \(workload)"
+      guard let whole = same(series, in: workload)?.median, whole > 0 else { return nil }
+      let words =
+        "at least \(Int(share * 100)) % of \(workload), is \(Int((mine / whole * 100).rounded()))"
       return (words, isWhole && mine >= share * whole)
+    case .tail(let factor, let workload, contender: series.contender.name):
+      guard let whole = same(series, in: workload)?.p99, whole > 0, let p99 = series.p99 else {
+        return nil
+      }
+      let words =
+        "p99 at most \(Int(factor * 100)) % of \(workload), is "
+        + "\(Int((p99 / whole * 100).rounded()))"
+      return (words, isWhole && p99 <= factor * whole)
     case .atMost(let limit, contender: series.contender.name):
       return ("at most \(text(limit, series))", isWhole && mine <= limit)
     case .memoryAtMost(let limit, contender: series.contender.name):
       guard let memory = series.memoryBytes else { return nil }
       return ("at most \(HumanNumber.short(limit))B of memory", memory <= limit)
     default: return nil
+    }
+  }
+
+  /// The same server in another workload.
+  private func same(_ series: Series, in workload: String) -> Series? {
+    results.flatMap { $0 }.first {
+      $0.workload.name == workload && $0.contender.name == series.contender.name
     }
   }
 

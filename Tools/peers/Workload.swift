@@ -29,6 +29,8 @@ struct Workload: Sendable {
     case latencyNotAbove(String, contender: String)
     /// At least this share of the same server's number in another workload.
     case share(Double, ofWorkload: String, contender: String)
+    /// A p99 of at most so many times the same server's in another workload.
+    case tail(Double, ofWorkload: String, contender: String)
     /// At most this, in the measure's unit.
     case atMost(Double, contender: String)
     /// At most so many bytes of resident memory.
@@ -44,6 +46,7 @@ struct Workload: Sendable {
   var subscribers = 1
   var topics = 1
   var stalled = 0
+  var stalledPolicy = "lossless"
   var payloadBytes = 128
   var pace = LoadPlan.Pace.flatOut(window: nil)
   /// Seconds without progress that are still no failure.
@@ -55,6 +58,8 @@ struct Workload: Sendable {
     plan.subscribers = subscribers
     plan.topics = topics
     plan.stalledSubscribers = stalled
+    plan.stalledPolicy = stalledPolicy
+    plan.stalledLagEventsMax = Self.stalledLagEventsMax
     plan.payloadBytes = payloadBytes
     plan.pace = pace
     plan.batch = min(contender.batch, Self.batchBytes / payloadBytes)
@@ -107,7 +112,7 @@ struct Workload: Sendable {
       subscribers: 19_800, pace: .rounds(events: 64), patienceSeconds: 20),
     stalled(1),
     stalled(10),
-  ]
+  ] + isolation
 
   private static func oneToOne(_ payloadBytes: Int, _ goals: [Goal]) -> Workload {
     Workload(
@@ -119,6 +124,73 @@ struct Workload: Sendable {
     Workload(
       name: name, about: "\(Int(rate)) events a second whatever comes back", measure: .latency,
       goals: goals, contenders: ["galleon", "nats", "redis", "relay"], pace: .rate(rate))
+  }
+
+  // MARK: Isolation
+
+  /// The policies of those that never read. One more is one word more.
+  static let stalledPolicies = ["lossless", "dropOldest", "disconnect", "latest", "sample"]
+  /// Far enough that the ring runs over some of them, and that those with a bound pass it.
+  private static let stalledLagEventsMax = 100_000
+  /// What a broker may hold in all: the ceiling of ring memory that it has by default.
+  private static let ceilingBytes: Double = 256 * 1024 * 1024
+  private static let isolationRate = 50_000.0
+
+  /// One healthy subscriber beside none, and beside ever more that are connected, have subscribed
+  /// and never read; and nine thousand beside none and beside a thousand, so that in the second one
+  /// in ten of all is stalled: the same nine thousand are compared.
+  static let isolation: [Workload] =
+    [beside(0, stalledPolicies[0]), besideTail(0, stalledPolicies[0])]
+    + stalledPolicies.flatMap { policy in
+      [1, 10, 100].flatMap { [beside($0, policy), besideTail($0, policy)] }
+    } + [many(0)] + stalledPolicies.map { many(1000, $0) }
+
+  private static func name(_ base: String, _ count: Int, _ policy: String) -> String {
+    count == 0 ? "\(base)-0" : "\(base)-\(count)-\(policy)"
+  }
+
+  /// Only ours has policies; the others are measured once.
+  private static func contenders(_ policy: String) -> [String] {
+    policy == stalledPolicies[0] ? ["galleon", "nats", "redis"] : ["galleon"]
+  }
+
+  private static func beside(_ count: Int, _ policy: String) -> Workload {
+    Workload(
+      name: name("beside", count, policy),
+      about: "one healthy subscriber beside \(count) that never read, \(policy)",
+      measure: .eventsPerSecond,
+      goals: count == 0
+        ? []
+        : [
+          .share(0.95, ofWorkload: "beside-0", contender: "galleon"),
+          .memoryAtMost(ceilingBytes, contender: "galleon"),
+        ],
+      contenders: contenders(policy), stalled: count, stalledPolicy: policy)
+  }
+
+  private static func besideTail(_ count: Int, _ policy: String) -> Workload {
+    Workload(
+      name: name("beside-p99", count, policy),
+      about: "the same at \(Int(isolationRate)) events a second", measure: .latency,
+      goals: count == 0
+        ? [] : [.tail(1.1, ofWorkload: "beside-p99-0", contender: "galleon")],
+      contenders: contenders(policy), stalled: count, stalledPolicy: policy,
+      pace: .rate(isolationRate))
+  }
+
+  private static func many(_ count: Int, _ policy: String = stalledPolicies[0]) -> Workload {
+    Workload(
+      name: name("9000-beside", count, policy),
+      about: "9000 healthy subscribers beside \(count) that never read, \(policy)",
+      measure: .deliveriesPerSecond,
+      goals: count == 0
+        ? []
+        : [
+          .share(0.95, ofWorkload: "9000-beside-0", contender: "galleon"),
+          .memoryAtMost(ceilingBytes, contender: "galleon"),
+        ],
+      contenders: contenders(policy), subscribers: 9000, stalled: count, stalledPolicy: policy,
+      pace: .rounds(events: 64), patienceSeconds: 20)
   }
 
   private static func stalled(_ count: Int) -> Workload {

@@ -74,10 +74,12 @@ struct GalleonDriver: WireDriver, ~Copyable {
         retentionBytes: UInt64(shape.retentionBytes), topic: shape.topicName(topic))
       let fits = open.encode(into: &writer, ref: Self.ref, correlation: 1)
       append(fits, writer, to: &out)
-    case .subscriber(let topic):
+    case .subscriber(let topic), .stalled(let topic):
+      let isStalled = role == .stalled(topic: topic)
       let subscribe = Subscribe(
-        policy: .lossless, start: .latest, eventsTotal: .max, bytesTotal: .max,
-        pattern: shape.topicName(topic))
+        policy: isStalled ? Policy(name: shape.stalledPolicy) ?? .lossless : .lossless,
+        start: .latest, lagEventsMax: isStalled ? shape.stalledLagEventsMax : 0,
+        eventsTotal: .max, bytesTotal: .max, pattern: shape.topicName(topic))
       let fits = subscribe.encode(
         into: &writer, ref: Self.ref, correlation: 1, positions: RawSpan())
       append(fits, writer, to: &out)
@@ -244,6 +246,14 @@ struct GalleonDriver: WireDriver, ~Copyable {
       to: batch, length: length, count: count, publishTime: publishTime,
       publisherSequence: run.firstNumber &+ UInt64(truncatingIfNeeded: first))
     return FrameHeader.size &+ padded
+  }
+}
+
+extension Policy {
+  /// By the name that the registry gives it.
+  init?(name: String) {
+    guard let policy = Policy.allCases.first(where: { "\($0)" == name }) else { return nil }
+    self = policy
   }
 }
 

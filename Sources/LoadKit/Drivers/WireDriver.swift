@@ -58,6 +58,9 @@ struct EventShape: Sendable {
   var topics: Int
   /// First part of the topics' names, so that runs against one server do not meet.
   var topicPrefix: String
+  /// Of those that never read.
+  var stalledPolicy = "lossless"
+  var stalledLagEventsMax: UInt64 = 0
   /// What a topic shall keep, where that is the publisher's to say; 0 for the server's default.
   var retentionBytes = 0
 
@@ -68,6 +71,8 @@ struct EventShape: Sendable {
 enum Role: Equatable, Sendable, BitwiseCopyable {
   case publisher(topic: Int)
   case subscriber(topic: Int)
+  /// A subscriber that will never read.
+  case stalled(topic: Int)
 }
 
 /// Bytes that a driver wants sent on a connection besides events: handshakes, answers, credit.

@@ -112,7 +112,7 @@ import LinuxIO
     let session = driver.open(role, out: &outbox)
     let topic =
       switch role {
-      case .publisher(let topic), .subscriber(let topic): topic
+      case .publisher(let topic), .subscriber(let topic), .stalled(let topic): topic
       }
     unsafe (rows + count).initialize(
       to: ConnectionRow(descriptor: descriptor, topic: topic, session: session))

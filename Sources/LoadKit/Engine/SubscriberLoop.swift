@@ -77,7 +77,7 @@ import LinuxIO
     try table.openAll(
       (0..<plan.subscribers).map { .subscriber(topic: $0 % plan.topics) }, plan: plan,
       interest: .readable, tally: &tally)
-    let stalled = [Role](repeating: .subscriber(topic: 0), count: plan.stalledSubscribers)
+    let stalled = [Role](repeating: .stalled(topic: 0), count: plan.stalledSubscribers)
     try table.openAll(stalled, plan: plan, interest: .readable, tally: &tally)
     for index in plan.subscribers..<table.count {
       unsafe try table.readiness.remove(table.row(index).pointee.descriptor)
