@@ -48,6 +48,11 @@ struct CommandTests {
     }
   }
 
+  @Test func aKeyedTopicNeedsKeys() throws {
+    #expect(try pub("t", "--keyed", "--key", "k").isKeyed)
+    #expect(sentence { () throws(UsageError) in _ = try pub("t", "--keyed") } != nil)
+  }
+
   @Test func policiesAndTheirBounds() throws {
     let dropping = try tail("a", "--policy", "drop-oldest", "--max-lag-events", "5")
     #expect(dropping.policy == .dropOldest && dropping.bounds.lagEvents == 5)

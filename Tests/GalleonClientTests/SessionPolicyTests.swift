@@ -135,7 +135,7 @@ import WireFormat
     _ scripted: ScriptedSession, _ core: SubscriptionCore, _ policy: DeliveryPolicy
   ) throws -> (Promise<Void>, [SentFrame]) {
     let promise = Promise<Void>()
-    scripted.shared.mailbox.post(.setPolicy(core, policy, promise))
+    scripted.shared.mailbox.post(.setPolicy(core, PolicyWish(policy), promise))
     return (promise, try scripted.turn())
   }
 

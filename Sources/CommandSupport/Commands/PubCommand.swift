@@ -11,6 +11,8 @@ public struct PubCommand: Sendable, Equatable {
   /// What stands between the key and the payload of a line.
   public var keySeparator: String?
   public var headers: [Header] = []
+  /// Every event of the topic must have a key, where it is created.
+  public var isKeyed = false
   public var waitsForAcknowledgement = false
   public var timeToLiveNs: UInt64?
   public var compression = Compression.none
@@ -46,6 +48,10 @@ public struct PubCommand: Sendable, Equatable {
         "key-separator", "TEXT",
         "A line is KEY TEXT PAYLOAD: what stands before the first TEXT is the event's key, what "
           + "stands behind it the payload."),
+      OptionSpec(
+        "keyed", nil,
+        "Makes the topic a keyed one where it does not exist yet: every event must have a key, and "
+          + "the newest of each is known (tail --policy latest, --from state)."),
       OptionSpec("header", "NAME=VALUE", repeatable: true, "A header of every event."),
       OptionSpec("ack", nil, "Waits until the broker has accepted every event."),
       OptionSpec("ttl", "TIME", "Events older than this are not delivered any more."),
@@ -84,6 +90,10 @@ public struct PubCommand: Sendable, Equatable {
       headers.append(Header(name: String(parts[0]), value: String(parts[1])))
     }
     try checkHeaders()
+    isKeyed = parsed.has("keyed")
+    if isKeyed && key == nil && keySeparator == nil {
+      throw UsageError("--keyed needs keys: --key or --key-separator")
+    }
     waitsForAcknowledgement = parsed.has("ack")
     // The protocol has milliseconds in 32 bits.
     timeToLiveNs = try parsed.durationNs(

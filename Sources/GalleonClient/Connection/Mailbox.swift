@@ -11,7 +11,7 @@ enum Command: Sendable {
   case subscribe(SubscriptionCore, Promise<Void>)
   /// The subscription has consumed enough for new credit.
   case credit(SubscriptionCore)
-  case setPolicy(SubscriptionCore, DeliveryPolicy, Promise<Void>)
+  case setPolicy(SubscriptionCore, PolicyWish, Promise<Void>)
   case unsubscribe(SubscriptionCore, Promise<SubscriptionAccount>)
   /// A request has been registered; its time is over then.
   case requestDeadline(UInt64)

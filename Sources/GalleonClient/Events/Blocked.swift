@@ -1,6 +1,6 @@
 /// Why the broker sends a subscription nothing although something waits for it, or does not take
 /// what a publisher sends. Told when it has lasted for a tenth of a second.
-public struct Blocked: Hashable, Sendable {
+public struct Blocked: Equatable, Sendable {
   /// Why.
   public let cause: BlockedCause
   /// Events that waited for the subscription when the broker said so; 0 for a publisher.
@@ -10,7 +10,7 @@ public struct Blocked: Hashable, Sendable {
 }
 
 /// What a stopped subscription or publisher waits for.
-public enum BlockedCause: Hashable, Sendable {
+public enum BlockedCause: Sendable {
   /// The program: it has not taken so many events as ``SubscriptionOptions/windowEvents`` allow.
   /// Of a publisher: credit from a topic that blocks.
   case creditEvents

@@ -1,6 +1,6 @@
 /// Events of one topic that a subscription's policy left out: it is through with these sequences,
 /// and those of them that were not delivered will not come.
-public struct LeftOut: Hashable, Sendable {
+public struct LeftOut: Sendable {
   /// The topic that they belong to.
   public let topic: String
   /// Why.
@@ -29,20 +29,11 @@ public struct LeftOut: Hashable, Sendable {
 }
 
 /// Why a policy left events out.
-public enum LeftOutCause: Hashable, Sendable {
+public enum LeftOutCause: Sendable {
   /// A later event with the same key was delivered, or will be: ``DeliveryPolicy/latest(maxAge:)``.
   case conflated
   /// Their sequences are no multiples of n: ``DeliveryPolicy/sample(every:maxAge:)``.
   case sampledOut
   /// A cause that this client does not know.
   case other
-}
-
-extension LeftOut: CustomStringConvertible {
-  /// One sentence for people.
-  public var description: String {
-    let events = count == 1 ? "1 event" : "\(count) events"
-    let expired = expiredCount == 0 ? "" : ", \(expiredCount) too old"
-    return "\(events) of \(topic) left out (\(first) to \(last)): \(cause)\(expired)"
-  }
 }

@@ -44,8 +44,9 @@ public enum StartPosition: Hashable, Sendable {
   case time(nanoseconds: UInt64)
   /// With the newest event of every key of a keyed topic, in any order, then with the next one:
   /// without a gap and without a repeat. ``SubscriptionItems`` say where the state of a topic
-  /// begins and where it is complete. On a topic without keys it is `latest`. Needs a broker that
-  /// speaks version 2 of the protocol.
+  /// begins and where it is complete. On a topic without keys it is `latest`; what such a topic was
+  /// published while the client was away is missed where nothing of it had come before. Needs a
+  /// broker that speaks version 2 of the protocol.
   case state
 }
 

@@ -71,7 +71,7 @@ extension ClientSession {
   }
 
   /// The batch with its records decoded; nil where they are not what the header says.
-  @unsafe
+  @unsafe @inline(never)
   private func decode(
     _ batch: UnsafeRawBufferPointer, _ valid: ValidBatch, _ topic: DeliveredTopic
   ) -> DeliveryStorage? {
@@ -88,6 +88,7 @@ extension ClientSession {
   }
 
   /// Hands a sound batch over, from where the subscription stands.
+  @inline(never)
   private func accept(
     _ row: SubscriptionRow, _ topic: DeliveredTopic, _ storage: DeliveryStorage, offset: Int,
     _ place: Place
@@ -127,6 +128,7 @@ extension ClientSession {
   }
 
   /// Makes a gap of a batch that cannot be decoded.
+  @inline(never)
   private func lose(_ row: SubscriptionRow, _ topic: DeliveredTopic, _ place: Place) {
     let fresh = account(row, topic, place)
     guard fresh > 0 else { return }
@@ -142,7 +144,7 @@ extension ClientSession {
   /// Its place in the topic is stamped by the broker; its count may be damaged too, and then the
   /// next delivery's place shows it. One whose length is no guide to the next ends the session,
   /// and the next session resumes before it.
-  @unsafe
+  @unsafe @inline(never)
   private func receiveCorrupt(
     _ row: SubscriptionRow, _ topic: DeliveredTopic, _ rest: UnsafeRawBufferPointer, skip: Int,
     _ isSelected: Bool

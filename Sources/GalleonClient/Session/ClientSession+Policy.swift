@@ -1,7 +1,7 @@
 import WireFormat
 
 /// A policy as SUBSCRIBE and SET_POLICY carry it.
-struct PolicyWish {
+struct PolicyWish: Sendable {
   let policy: Policy
   var lagEventsMax: UInt64 = 0
   var lagBytesMax: UInt64 = 0
@@ -79,7 +79,7 @@ extension ClientSession {
     return correlation
   }
 
-  func setPolicy(_ core: SubscriptionCore, _ policy: DeliveryPolicy, _ promise: Promise<Void>) {
+  func setPolicy(_ core: SubscriptionCore, _ policy: PolicyWish, _ promise: Promise<Void>) {
     guard let row = subscriptions[core.ref], row.closed == nil else {
       promise.fulfil(.failure(.clientClosed))
       return
@@ -91,7 +91,7 @@ extension ClientSession {
         promise.fulfil(.failure(problem))
         return
       }
-      change.correlation = send(PolicyWish(policy), row)
+      change.correlation = send(policy, row)
     case .idle, .waiting: row.policy = policy
     case .closing: break
     }
@@ -101,17 +101,21 @@ extension ClientSession {
   func receivePolicySet(_ ref: UInt32, _ correlation: UInt32) {
     guard let row = subscriptions[ref], correlation != 0 else { return }
     if row.firstPolicyCorrelation == correlation { row.firstPolicyCorrelation = 0 }
-    endChanges(row) { $0.correlation == correlation }
+    endChanges(row, correlation)
   }
 
-  /// Fulfils the changes that are in force now.
-  func endChanges(_ row: SubscriptionRow, where isInForce: (PolicyChange) -> Bool) {
-    row.changes.removeAll { change in
-      guard isInForce(change) else { return false }
+  /// Fulfils the changes that were asked for with this correlation: they are in force now.
+  func endChanges(_ row: SubscriptionRow, _ correlation: UInt32) {
+    while let change = takeChange(row, correlation) {
       row.policy = change.policy
       change.promise.fulfil(.success(()))
-      return true
     }
+  }
+
+  @inline(never)
+  private func takeChange(_ row: SubscriptionRow, _ correlation: UInt32) -> PolicyChange? {
+    let index = row.changes.firstIndex { $0.correlation == correlation }
+    return index.map { row.changes.remove(at: $0) }
   }
 
   /// False where the ERROR answers something else.
@@ -126,11 +130,9 @@ extension ClientSession {
       if case .open = row.phase { sendUnsubscribe(row) }
       return true
     }
-    guard let index = row.changes.firstIndex(where: { $0.correlation == correlation }) else {
-      return false
-    }
-    row.changes.remove(at: index).promise.fulfil(.failure(.refused(refusal)))
-    return true
+    let change = takeChange(row, correlation)
+    change?.promise.fulfil(.failure(.refused(refusal)))
+    return change != nil
   }
 
   /// Nobody answers any more: the next SUBSCRIBE brings what was asked for last.
@@ -140,9 +142,9 @@ extension ClientSession {
     for index in row.changes.indices { row.changes[index].correlation = 0 }
   }
 
+  @inline(never)
   func failChanges(_ row: SubscriptionRow, _ error: GalleonError) {
-    for change in row.changes { change.promise.fulfil(.failure(error)) }
-    row.changes = []
+    while let change = row.changes.popLast() { change.promise.fulfil(.failure(error)) }
   }
 
   // MARK: - Stops

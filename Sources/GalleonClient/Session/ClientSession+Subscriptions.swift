@@ -12,7 +12,7 @@ extension ClientSession {
 
   /// Asks for the subscription, in this session for the first time.
   func sendSubscribe(_ row: SubscriptionRow, _ nowNs: UInt64) {
-    let wish = PolicyWish(row.policy)
+    let wish = row.policy
     if let problem = missing(wish, row.start) {
       finish(row, .failure(problem), ending: problem)
       return
@@ -113,7 +113,7 @@ extension ClientSession {
       // Whoever asked has gone meanwhile, and nobody else knows of it.
       if !opened.fulfil(.success(())) && row.closed == nil { row.closed = Promise() }
     }
-    endChanges(row) { $0.correlation == 0 }
+    endChanges(row, 0)
     if row.closed != nil {
       sendUnsubscribe(row)
     } else {

@@ -131,10 +131,7 @@ final class ClientSession {
       row.closed?.fulfil(.failure(error ?? .clientClosed))
     }
     for row in subscriptions.values {
-      row.core.end(error)
-      row.opened?.fulfil(.failure(error ?? .clientClosed))
-      row.closed?.fulfil(.failure(error ?? .clientClosed))
-      failChanges(row, error ?? .clientClosed)
+      finish(row, .failure(error ?? .clientClosed), ending: error)
     }
     publishers = [:]
     subscriptions = [:]

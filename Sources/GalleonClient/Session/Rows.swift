@@ -61,7 +61,7 @@ final class PublisherRow {
 struct PolicyChange {
   /// Of the SET_POLICY; 0 where the next SUBSCRIBE brings it.
   var correlation: UInt32
-  let policy: DeliveryPolicy
+  let policy: PolicyWish
   let promise: Promise<Void>
 }
 
@@ -85,7 +85,7 @@ final class SubscriptionRow {
   var hasBeenOpen = false
 
   /// What is in force, or is to be asked for with the next SUBSCRIBE.
-  var policy: DeliveryPolicy
+  var policy: PolicyWish
   /// Changes of it that users wait for, in their order.
   var changes: [PolicyChange] = []
   /// Of the SET_POLICY that followed SUBSCRIBE at once; 0 where there was none, or it was answered.
@@ -114,7 +114,7 @@ final class SubscriptionRow {
   init(_ core: SubscriptionCore) {
     self.core = core
     start = core.options.start
-    policy = core.options.policy
+    policy = PolicyWish(core.options.policy)
   }
 
   /// The totals to grant, which a session counts from its own beginning. What earlier sessions

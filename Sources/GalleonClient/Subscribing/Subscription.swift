@@ -51,7 +51,8 @@ public final class Subscription: AsyncSequence, Sendable {
     _ policy: DeliveryPolicy
   ) async throws(GalleonError) {
     let promise = Promise<Void>()
-    guard client.mailbox.post(.setPolicy(core, policy, promise)) else { throw .clientClosed }
+    let change = Command.setPolicy(core, PolicyWish(policy), promise)
+    guard client.mailbox.post(change) else { throw .clientClosed }
     try await promise.value()
   }
 

@@ -33,6 +33,7 @@ struct PubWork: Sendable {
   private var options: PublisherOptions {
     var options = PublisherOptions()
     options.acknowledgement = command.waitsForAcknowledgement ? .accepted : .none
+    options.isKeyed = command.isKeyed
     options.compression =
       switch command.compression {
       case .none: .none

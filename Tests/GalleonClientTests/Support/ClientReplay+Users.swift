@@ -51,7 +51,8 @@ extension ClientReplay {
       client.policies[correlation] = Promise()
       mailbox.post(
         .setPolicy(
-          try subscription(ref, client), try policy(pattern), client.policies[correlation]!))
+          try subscription(ref, client), PolicyWish(try policy(pattern)),
+          client.policies[correlation]!))
     case "CREDIT":
       let core = try subscription(ref, client)
       let consumed = core.takeConsumed()

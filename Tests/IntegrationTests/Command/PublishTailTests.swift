@@ -143,6 +143,51 @@ struct PublishTailTests {
     #expect(tail.errorText.hasSuffix("lost\n"), "\(tail.errorText)")
   }
 
+  @Test func aTailMayBeASample() throws {
+    let broker = try BrokerProgram()
+    let tail = try broker.startTail("t", ["--policy", "sample", "--every", "10", "--json"])
+    let sent = try broker.run(
+      ["pub", "t", "--ack"], input: Array(String(repeating: "x\n", count: 1000).utf8))
+    #expect(sent.status == .exited(0))
+    var shown = 0
+    var leftOut = 0
+    while shown + leftOut < 1000 {
+      let object = try tail.object()
+      if object["leftOut"] as? Bool == true {
+        #expect(
+          Set(object.keys) == [
+            "leftOut", "topic", "first", "last", "count", "bytes", "cause", "expiredCount",
+            "expiredBytes",
+          ])
+        #expect(object["cause"] as? String == "sampledOut")
+        leftOut += try #require(object["count"] as? Int)
+      } else {
+        shown += 1
+        #expect(object["sequence"] as? Int == shown * 10)
+      }
+    }
+    try tail.send(.interrupt)
+    #expect(try tail.wait() == .exited(0))
+    #expect(tail.errorText == "100 events, 900 left out\n")
+  }
+
+  @Test func aTailMayBeginWithTheStateOfATopic() throws {
+    let broker = try BrokerProgram()
+    let sent = try broker.run(
+      ["pub", "t", "--ack", "--keyed", "--key-separator", ","],
+      input: Array("a,1\nb,2\na,3\n".utf8))
+    #expect(sent.status == .exited(0), "\(sent.error)")
+    let tail = try broker.startTail("t", ["--from", "state", "--json"])
+    #expect(try tail.object()["stateReset"] as? Bool == true)
+    let values = [try tail.object(), try tail.object()]
+    #expect(Set(values.map { $0["payload"] as? String }) == ["2", "3"])
+    let complete = try tail.object()
+    #expect(complete["stateComplete"] as? Bool == true && complete["last"] as? Int == 3)
+    try tail.send(.interrupt)
+    #expect(try tail.wait() == .exited(0))
+    #expect(tail.errorText == "2 events\n")
+  }
+
   @Test func aUnixSocketDoesAsWell() throws {
     let scratch = try Scratch()
     let path = scratch.path + "/socket"
