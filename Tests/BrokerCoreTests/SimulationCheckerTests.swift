@@ -109,7 +109,11 @@ import WireFormat
   }
 
   static let latest = [
-    Scene("a pass in any order", nil) { $0.select(5, 3, 4); $0.pass(1, 5, without: [1, 2]); $0.rest() },
+    Scene("a pass in any order", nil) {
+      $0.select(5, 3, 4)
+      $0.pass(1, 5, without: [1, 2])
+      $0.rest()
+    },
     Scene("an event that is not counted", "not all there are") {
       $0.select(5, 3, 4)
       $0.pass(1, 5, without: [1])

@@ -223,7 +223,8 @@ extension Checker {
       topic.isKeyed
     else { return }
     for key in topic.keys.keys {
-      guard let newest = model.newest(id, key: key), place.hasWholeState || newest >= place.latestSince
+      guard let newest = model.newest(id, key: key),
+        place.hasWholeState || newest >= place.latestSince
       else { continue }
       if place.keys[key] == newest || isTooOld(watch, id, newest) { continue }
       if isTombstone(id, newest), place.keys[key] == nil { continue }

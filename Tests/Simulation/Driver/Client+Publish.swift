@@ -96,7 +96,8 @@ extension Client {
   func reply() {
     guard !world.inboxes.isEmpty else { return }
     let inbox = world.random.pick(world.inboxes)
-    let batch = LooseReply.batch(bytes: max(8, world.random.below(min(900, world.swarm.payloadBytesMax))))
+    let most = min(900, world.swarm.payloadBytesMax)
+    let batch = LooseReply.batch(bytes: max(8, world.random.below(most)))
     let correlation = session!.newCorrelation()
     var writer = FrameWriter()
     writer.beginFrame(.reply, ref: 0, correlation: correlation)
@@ -145,7 +146,9 @@ extension Client {
     case 0: send((0..<world.random.within(1...200)).map { _ in UInt8(world.random.below(256)) })
     case 1: send([11, 0, 0, 0])
     case 2: send([0xFF, 0xFF, 0xFF, 0x7F])
-    case 3: send { Subscribed(topics: 1, policy: .lossless).encode(into: &$0, ref: 1, correlation: 0) }
+    case 3:
+      let subscribed = Subscribed(topics: 1, policy: .lossless)
+      send { subscribed.encode(into: &$0, ref: 1, correlation: 0) }
     case 4:
       var writer = FrameWriter()
       writer.beginFrame(.publish, ref: UInt32(world.random.below(3)), correlation: 0)

@@ -15,7 +15,8 @@ extension Client {
     unsafe input.withUnsafeBytes { all in
       while session != nil, world.fault == nil {
         do throws(WireError) {
-          guard let frame = try unsafe nextFrame(in: all, at: at, lengthMax: 1 << 24) else { return }
+          guard let frame = try unsafe nextFrame(in: all, at: at, lengthMax: 1 << 24)
+          else { return }
           if frame.header.length > session!.frameLengthMax {
             world.fail("a frame of \(frame.header.length) bytes for \(session!.frameLengthMax)")
           }
@@ -180,7 +181,9 @@ extension Client {
   private func acknowledged(_ header: FrameHeader, _ ack: Ack) {
     guard let state = session!.publishers[header.ref], state.wantsAck, state.state != .opening
     else { return world.fail("ACK for publisher \(header.ref)") }
-    guard ack.through >> 32 == UInt64(state.uid) else { return world.fail("ACK of another's events") }
+    guard ack.through >> 32 == UInt64(state.uid) else {
+      return world.fail("ACK of another's events")
+    }
     var through = UInt32(truncatingIfNeeded: ack.through)
     if world.plants(.acknowledgedTooMuch) { through += 1 }
     world.model.hear(state.id, of: ack.sequence)

@@ -40,7 +40,8 @@ public struct RunPlan: Sendable {
     if let planted { text += " --plant \(planted)" }
     if let canary { text += " --canary \(canary)" }
     if !withoutClients.isEmpty {
-      text += " --without-clients \(withoutClients.sorted().map(String.init).joined(separator: ","))"
+      let numbers = withoutClients.sorted().map(String.init)
+      text += " --without-clients \(numbers.joined(separator: ","))"
     }
     if !withoutOperations.isEmpty {
       let names = withoutOperations.map(\.rawValue).sorted()

@@ -3,7 +3,9 @@ import WireFormat
 
 /// Drives one shard as its event loop does, one small part of a turn at a time.
 final class ShardDriver {
-  enum Phase: Equatable { case begin, events, read, retry, fanOut, transmit, transmitting, close, sleep }
+  enum Phase: Equatable {
+    case begin, events, read, retry, fanOut, transmit, transmitting, close, sleep
+  }
 
   let shard: Shard
   let index: Int

@@ -46,7 +46,9 @@ extension Simulation {
     }
     let owed = drivers.reduce(0) { $0 | $1.shard.wakesOwed }
     for other in drivers where other.isAsleep && owed & 1 << UInt64(other.index) == 0 {
-      if other.shard.isAwaitedByOthers { fail("shard \(other.index) sleeps over what it was given") }
+      if other.shard.isAwaitedByOthers {
+        fail("shard \(other.index) sleeps over what it was given")
+      }
     }
   }
 
