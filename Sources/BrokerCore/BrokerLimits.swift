@@ -60,7 +60,7 @@ public struct BrokerLimits: Sendable {
   public mutating func divideMemory(_ bytes: Int, shards: Int) {
     let ringsMin = shards * PagePool.pageBytesMax
     let stateMin = shards * StateMemory.bytesMin
-    ringBytes = min(max(bytes / 4 * 3 + bytes % 4, ringsMin), max(bytes - stateMin, 0))
+    ringBytes = min(max(bytes / 4 * 3 + bytes % 4, ringsMin), max(bytes - stateMin, 1))
     stateBytes = bytes - ringBytes
   }
 

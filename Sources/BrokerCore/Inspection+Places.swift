@@ -15,6 +15,8 @@ package struct SubscriptionView: Sendable {
   package var isCondemned: Bool
   /// Its account, as it says.
   package var account: Ledger
+  /// What has matched it and is not in its account yet, since it rests.
+  package var late: Ledger.Amount
 }
 
 /// Where a subscription stands in a topic.
@@ -44,7 +46,7 @@ extension Shard {
           connection: ConnectionID(slot: entry.connection, generation: connection.generation),
           ref: entry.ref, generation: entry.generation,
           isCondemned: connection.closeReason != 0 || connection.phase != .open,
-          account: counters.ledger(slot)))
+          account: counters.ledger(slot), late: unbooked(slot)))
     }
   }
 

@@ -61,11 +61,16 @@ final class CoreHarness: TranscriptBroker {
   func pump() {
     // Twice, since what the last one did may be for the first one.
     var quietRounds = 0
-    for _ in 0..<1000 {
+    for _ in 0..<20_000 {
       var areAsleep = true
       for (index, shard) in shards.enumerated() {
         turn(shard, index) {}
         if shard.hasTransmit || !shard.prepareToSleep() { areAsleep = false }
+        shard.wakeUp()
+      }
+      // What a later one did may be for an earlier one.
+      for shard in shards {
+        if !shard.prepareToSleep() { areAsleep = false }
         shard.wakeUp()
       }
       quietRounds = areAsleep ? quietRounds + 1 : 0

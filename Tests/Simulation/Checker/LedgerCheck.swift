@@ -71,8 +71,10 @@ struct LedgerCheck {
     if isBehind { return view.account.breach.map { "the account does not balance by \($0)" } }
     if let fault { return fault }
     matched += account.repeated
-    let said = view.account
+    var said = view.account
     if let breach = said.breach { return "the account does not balance by \(breach): \(said)" }
+    said.matched = said.matched + view.late
+    said.lag = said.lag + view.late
     let lost = account.lost + untold
     let counted: [(String, Ledger.Amount, Amount)] = [
       ("matched", said.matched, matched), ("delivered", said.delivered, account.delivered),

@@ -55,8 +55,10 @@ public struct Swarm: Sendable {
   public var turnsPerCheck = 1
 
   /// Those of the protocol that the core has.
-  static let policiesOfCore: [Policy] = Policy.allCases
-  static let startsOfCore: [Start] = Start.allCases
+  // Not yet latest, sample and state: the checker does not know what becomes of records whose time
+  // is over, nor how the part of a batch is charged that sample has left.
+  static let policiesOfCore: [Policy] = [.lossless, .dropOldest, .disconnect]
+  static let startsOfCore: [Start] = Start.allCases.filter { $0 != .state }
 
   public init(_ random: inout SeededRandom) {
     shards = random.within(1...4)
