@@ -178,9 +178,9 @@ class DeafTests(BrokerTest):
 
 
 class FullMemoryTests(BrokerTest):
-    """More topics than there are pages: 150 with a page of 64 KiB or more, 4 MiB for all."""
+    """More topics than there are pages: 150 with a page of 64 KiB or more, 4 MiB of rings for all."""
 
-    flags = ("--memory", "4MiB")
+    flags = ("--memory", "4608KiB")
     TOPICS, ROUNDS = 150, 3
 
     def everything(self, prefix):
