@@ -22,6 +22,13 @@ let strict: [SwiftSetting] = [
 let counting: [SwiftSetting] =
   Context.environment["GALLEON_COUNTERS_OFF"] == nil ? [] : [.define("GALLEON_COUNTERS_OFF")]
 
+// The thread sanitizer is for what threads share without a lock: a build of these tests alone.
+let onlyThreadTests = Context.environment["GALLEON_THREAD_TESTS"] != nil
+let threadTests = [
+  "CKernel", "CChecksum", "CLZ4", "CZstd", "WireFormat", "Counters", "BrokerCore", "LinuxIO",
+  "CountersSupport", "Simulation", "WireSupport", "BrokerCoreTests", "LinuxIOTests",
+]
+
 // The modules on the data path. Release builds let the optimiser look across their borders and
 // leave out the dynamic exclusivity checks (debug builds and tests keep them).
 let hot: [SwiftSetting] =
@@ -173,3 +180,8 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+if onlyThreadTests {
+  package.products = []
+  package.targets.removeAll { !threadTests.contains($0.name) }
+}

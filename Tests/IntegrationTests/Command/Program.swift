@@ -22,9 +22,10 @@ final class Scratch {
   }
 }
 
-/// The command, built as the tests are and beside them.
+/// The command: the one in GALLEON_BINARY, else that which is built as the tests are, beside them.
 enum Program {
   static let path: String = {
+    if let named = ProcessInfo.processInfo.environment["GALLEON_BINARY"] { return named }
     // Of the test bundle, which lies in the same directory.
     let parts = (CommandLine.arguments.first ?? "").split(separator: "/").dropLast()
     let beside = "/" + parts.joined(separator: "/") + "/galleon"
