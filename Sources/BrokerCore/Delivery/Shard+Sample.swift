@@ -65,6 +65,8 @@ extension Shard {
         guard try select(batch, every: UInt64(entry.sampleEvery), &sampling, in: page) else { break }
       } catch {
         guard sampling.place.sequence == before.sequence else { break }
+        // Frames of this plan may yet be taken back, and what is lost here is booked for good.
+        guard plan.frameCount == 0 else { return .full }
         skip(cursor, to: behind(batch, in: page, at: before.offset), cause: .corrupt)
         return .added
       }

@@ -117,7 +117,9 @@ extension Shard {
 
   private func addFrame(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
     let id = cursors[cursor].topic
-    if isFallenBehind(subscription, cursor), cursors[cursor].pass == noSlot {
+    if cursors[cursor].pass == noSlot, isFallenBehind(subscription, cursor) {
+      // Frames of this plan may yet be taken back, behind the place where the pass would begin.
+      guard plan.frameCount == 0 else { return .full }
       beginPass(cursor, isState: false)
     }
     let hasPass = cursors[cursor].pass != noSlot

@@ -67,6 +67,9 @@ struct PullAnswer: BitwiseCopyable {
   var isLast = false
   /// The pass is one of the whole state.
   var isWhole = false
+  /// Records that the pass would have brought have been dropped since it began: it ends here, and
+  /// the whole state must follow.
+  var isBroken = false
   /// The next record needs a buffer of so many bytes.
   var bytesMin = 0
   /// The topic has no index: there was no memory for it.

@@ -209,13 +209,11 @@ extension Shard {
       outputPool.give(&pull.buffer)
       return dropPass(cursor, pass)
     }
-    passes[pass].isOpen = true
-    passes[pass].isWhole = answer.isWhole
     passes[pass].bytesMin = answer.bytesMin
     passes[pass].answer = answer
     let isToBeReset = answer.isWhole && !passes[pass].isResetTold
     if answer.events == 0, answer.expiredEvents == 0, !answer.isLast, !isToBeReset {
-      passes[pass].place = answer.place
+      accept(pass)
       outputPool.give(&pull.buffer)
     } else if !connections[subscriptions[subscription].connection].isWritable {
       // It is asked again, for what is newest then, and no memory waits for a socket.
@@ -230,6 +228,14 @@ extension Shard {
     }
     makeReady(cursor)
     serve(subscription)
+  }
+
+  /// The pass goes on behind its answer. One that the socket did not take has not happened: the same
+  /// is asked for again.
+  private func accept(_ pass: UInt32) {
+    passes[pass].isOpen = true
+    passes[pass].isWhole = passes[pass].answer.isWhole
+    passes[pass].place = passes[pass].answer.place
   }
 
   /// There is no index to ask: what has been missed is lost.
@@ -334,7 +340,7 @@ extension Shard {
     passes[pass].expiredEvents += answer.expiredEvents
     passes[pass].expiredBytes += answer.expiredBytes
     passes[pass].isResetTold = passes[pass].isResetTold || answer.isWhole
-    passes[pass].place = answer.place
+    accept(pass)
     giveBack(pass)
     if answer.isLast {
       observePass(cursor, through: passes[pass].through.sequence, isState: passes[pass].isState)
@@ -345,7 +351,11 @@ extension Shard {
         let through = passes[pass].through
         cursors[cursor].sequence = through.sequence
         cursors[cursor].bytes = through.bytes
-        finish(cursor, pass)
+        if answer.isBroken {
+          restart(pass, isState: false, isWhole: true)
+        } else {
+          finish(cursor, pass)
+        }
       }
     } else {
       makeReady(cursor)

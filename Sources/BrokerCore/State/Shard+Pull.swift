@@ -19,7 +19,13 @@ extension Shard {
       answer.isLast = true
       return
     }
-    answer.isWhole = pull.isWhole || (!pull.isOpen && !index.knowsAll(after: pull.after))
+    let knowsAll = index.knowsAll(after: pull.after)
+    if pull.isOpen, !pull.isWhole, !knowsAll {
+      answer.isBroken = true
+      answer.isLast = true
+      return
+    }
+    answer.isWhole = pull.isWhole || !knowsAll
     answer.place =
       pull.isOpen
       ? pull.place

@@ -1,0 +1,98 @@
+import Counters
+import Testing
+import WireFormat
+
+@testable import BrokerCore
+
+/// Policies that leave events out, where something comes between: a socket that takes nothing, a
+/// limit, a batch that lies. Nothing may be left out that was not told, nor counted twice.
+@Suite struct SelectionFaultTests {
+  @Test(arguments: [1, 2])
+  func aPassThatTheSocketDidNotTakeLosesNothing(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    test.publish(1, ("a", "1"), ("b", "1"), ("a", "2"))
+    test.core.advance(milliseconds: 100)
+    _ = try test.taken()
+    test.core.connections[2]?.room = 0
+    test.grant()
+    #expect(try test.taken() == [])
+    test.core.unblock(2)
+    let sent = try test.taken()
+    #expect(sent.filter(Selection.isEvent).count == 2)
+    #expect(sent.last == .passed(.conflated, 1, 3, 1))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  /// A record that stands behind an expired one is not passed over with a frame before it that the
+  /// socket has not taken.
+  @Test(arguments: [1, 2])
+  func aPassBeginsBehindWhatTheSocketHasTaken(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    test.publish(1, ("a", "1"))
+    test.publish(2, ("b", "1"), ttlMs: 1)
+    test.publish(3, ("c", "1"))
+    _ = try test.taken()
+    test.core.connections[2]?.room = 0
+    // Older than the time to live, and not so old that the first one is behind.
+    test.core.stop(milliseconds: 3)
+    test.grant()
+    test.core.unblock(2)
+    let sent = try test.taken()
+    #expect(sent.contains(.event(1, "a", "1")) && sent.contains(.event(3, "c", "1")))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  /// The removal of a key that a subscription knows is forgotten while a pass is under way that
+  /// has not brought it yet.
+  @Test(arguments: [1, 2])
+  func aRemovalThatIsForgottenDuringAPassIsNotMissed(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest), events: 1)
+    test.publish(1, ("x", "1"))
+    #expect(try test.taken() == [.event(1, "x", "1")])
+    test.publish(2, ("x", nil))
+    for i in UInt64(3)...400 { test.publish(i, ("k\(i)", "1")) }
+    test.core.advance(milliseconds: 100)
+    test.grant(2)
+    var sent = try test.taken()
+    #expect(sent.filter(Selection.isEvent).count == 1)
+    for i in UInt64(401)...(400 + UInt64(KeyIndex.removalsMin)) { test.publish(i, ("r\(i)", nil)) }
+    test.grant()
+    sent += try test.taken()
+    #expect(sent.contains(.event(2, "x", "")) || sent.contains(.reset))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  /// A batch that cannot be opened is lost once, also where the socket takes back what came
+  /// before it.
+  @Test(arguments: [1, 2])
+  func aCorruptBatchIsLostOnceToASample(shards: Int) throws {
+    let test = Selection(shards: shards, options: [])
+    test.subscribe(SetPolicy(policy: .sample, sampleEvery: 2))
+    let long = String(repeating: "x", count: 500)
+    test.publish(1, ("a", "1"), ("b", "2"))
+    test.core.publish(1, Self.lying(Selection.batch(3, [("c", long), ("d", long)], codec: .lz4)))
+    test.publish(5, ("e", "5"), ("f", "6"))
+    _ = try test.taken()
+    test.core.connections[2]?.room = 0
+    test.grant()
+    test.core.unblock(2)
+    #expect(
+      try test.taken() == [
+        .event(2, "b", "2"), .passed(.sampledOut, 1, 2, 1), .gap(3, 4),
+        .event(6, "f", "6"), .passed(.sampledOut, 5, 6, 1),
+      ])
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  /// A compressed batch whose records do not decode, with a checksum that is right.
+  private static func lying(_ batch: [UInt8]) -> [UInt8] {
+    var batch = batch
+    let length = Int(batch[0]) | Int(batch[1]) << 8
+    for i in BatchField.size..<length { batch[i] = 0xFF }
+    unsafe batch.withUnsafeMutableBytes { unsafe Batch.seal($0.baseAddress!) }
+    return batch
+  }
+}
