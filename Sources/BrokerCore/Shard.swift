@@ -106,8 +106,8 @@ public final class Shard {
   /// Owned topics that keep events up to an age.
   let agingTopics: SlotList
   var transmitList: UInt32 = noSlot
-  /// Expired batches that cursors have been moved past in this turn.
-  var expiredInTurn = 0
+  /// What was looked at without being sent, in this part of the turn; see `looksPerTurn`.
+  var looksInTurn = 0
   /// Subscriptions that have come to be observed in this turn.
   var watchesInTurn = 0
   /// Stops that are to be told, those first that are due first.
@@ -154,8 +154,10 @@ public final class Shard {
   /// Shards, by bit, whose next message is a batch for which there is no page now; it is tried
   /// again after a while.
   var stuckRings: UInt64 = 0
-  /// Passes that wait for room among the requests.
-  let waitingPasses: SlotList
+  /// Passes that wait for room to ask, those first that have waited longest.
+  var waitingPasses: UInt32 = noSlot
+  /// Bytes of the buffers of passes; see `passBytesMax`.
+  var passBytes = 0
   var randomState: UInt64
   /// Draining: no PUBLISH is read; sessions end as soon as nothing can be sent to them.
   var drain: Drain?
@@ -176,7 +178,6 @@ public final class Shard {
     subscriptions = Table(capacity: limits.subscriptionsMax)
     cursors = Table(capacity: limits.cursorsMax)
     passes = Table(capacity: limits.cursorsMax)
-    waitingPasses = SlotList(capacity: limits.cursorsMax)
     randomState = broker.instance &+ UInt64(index)
     patterns = Table(capacity: limits.subscriptionsMax)
     links = Table(capacity: limits.linksMax)
@@ -255,7 +256,7 @@ public final class Shard {
     self.realtimeNs =
       self.realtimeNs == 0 ? realtimeNs : max(realtimeNs, self.realtimeNs + passedNs / 2)
     scansLeft = Shard.scansPerTurn
-    expiredInTurn = 0
+    looksInTurn = 0
     watchesInTurn = 0
     heldBackInTurn = 0
     isHeldBack = false
@@ -266,8 +267,8 @@ public final class Shard {
   /// - Returns: how much there was.
   public func handleInbound() -> Int {
     var work = noticeTopics()
+    if isWaitingToSend { sendWaiting() }
     if broker.shards > 1 {
-      if isWaitingToSend { sendWaiting() }
       broker.unpinBits[index].takeAll { self.unpin(UInt32($0)); work += 1 }
       work += handleMessages()
       broker.requestBits[index].takeAll { self.requestAnswered(UInt32($0)); work += 1 }
@@ -282,6 +283,7 @@ public final class Shard {
   /// Ends the part of the turn in which topics grow: publishes new tails, gives subscriptions what
   /// is new, answers publishers.
   public func fanOut() {
+    looksInTurn = 0
     publishTails()
     moveTopics()
     sendGrants()
@@ -350,7 +352,7 @@ public final class Shard {
 
   /// Something for another shard found no room.
   var isWaitingToSend: Bool {
-    !(waitingRequests.isEmpty && waitingCloses.isEmpty && waitingPasses.isEmpty)
+    !(waitingRequests.isEmpty && waitingCloses.isEmpty && waitingPasses == noSlot)
   }
 
   public func wakeUp() { broker.setSleeping(false, shard: index) }

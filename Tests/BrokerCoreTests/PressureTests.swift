@@ -134,7 +134,7 @@ import WireSupport
     core.sendAlone(writer.array, on: 2)
     #expect(core.shards[0].hasTransmit)
     let first = try gaps(core, 2).values.joined().reduce(0, +)
-    #expect(first > 20_000 && first <= UInt64(Shard.expiredPerTurn) + 1024)
+    #expect(first > 20_000 && first <= UInt64(Shard.looksPerTurn) + 1024)
     core.pump()
     #expect(try gaps(core, 2).values.joined().reduce(first, +) == 80_000)
   }

@@ -61,6 +61,15 @@ struct Selection {
     }
   }
 
+  /// The same in one turn, and nothing else happens.
+  func grantAlone() {
+    var writer = FrameWriter(reserving: 64)
+    let fits = Credit(eventsTotal: .max, bytesTotal: .max)
+      .encode(into: &writer, ref: 5, correlation: 0)
+    precondition(fits)
+    core.sendAlone(writer.array, on: 2)
+  }
+
   /// What has come for the subscription since the last time.
   func taken() throws -> [Sent] {
     var sent: [Sent] = []

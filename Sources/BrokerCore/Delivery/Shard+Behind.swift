@@ -57,7 +57,7 @@ extension Shard {
       if isThere { fate = behindFate(slot) }
       if fate == .waits { continue }
       if connections.isUsed(slot) { connections[slot].isListedAsBehind = false }
-      behindConnections.removeValue(slot)
+      behindConnections.remove(at: i)
       if fate == .stands { close(slot, .slowSubscriber) }
     }
   }

@@ -61,9 +61,6 @@ extension Shard {
   /// has a GAP of its own: memory full of the smallest batches holds a million of them, and their
   /// subscriptions are many.
   private static let expiredPerLook = 1024
-  /// Looks of that length in one turn, a few milliseconds of work; the other connections wait for
-  /// the next turn.
-  static let expiredPerTurn = 32 * 1024
 
   /// Moves a cursor past batches whose time to live is over.
   func dropExpired(_ subscription: UInt32, _ cursor: UInt32) {
@@ -79,7 +76,7 @@ extension Shard {
       guard isExpired(subscription, batch) else { return }
       skip(cursor, to: behind(batch, in: page, at: cursors[cursor].offset), cause: .expired)
       left -= 1
-      expiredInTurn += 1
+      looksInTurn += 1
     }
   }
 

@@ -8,6 +8,10 @@ extension Shard {
   /// little as its header, and the turn has others to serve.
   private static let sampledPerLook: UInt64 = 64 << 10
 
+  /// Opening a batch counts as so many looks, for each record and each decoded byte.
+  private static let recordsPerLook = 16
+  private static let decodedBytesPerLook = 64
+
   /// The place where a selection of a topic's events stands.
   private struct Sampling {
     var place: TopicShared.Tail
@@ -56,6 +60,7 @@ extension Shard {
       sampling.place.sequence - before.sequence < Shard.sampledPerLook
     {
       let batch = page.batch(at: sampling.place.offset)
+      looksInTurn += 1
       if sampling.place.sequence > before.sequence,
         isExpired(batch) || isTooOld(subscription, batch)
       {
@@ -83,6 +88,8 @@ extension Shard {
     let first = (sampling.place.sequence + n - 1) / n * n
     if first < end {
       let whole = unsafe UnsafeRawBufferPointer(start: batch.start, count: batch.paddedLength)
+      looksInTurn += batch.count / Shard.recordsPerLook
+      if batch.codec != 0 { looksInTurn += batch.decodedLength / Shard.decodedBytesPerLook }
       let records = try unsafe codecs.decodeBatch(whole, batchBytesMax: limits.batchBytesMax)
       var cursor = unsafe RecordCursor(records, count: batch.count)
       var stamps = unsafe EventStamps(first: batch.start)

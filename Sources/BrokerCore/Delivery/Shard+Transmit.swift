@@ -22,7 +22,7 @@ extension Shard {
   /// at once, and says with `transmitted` how much the socket took. Nil too where the rest is for
   /// the next turn; `hasTransmit` says so.
   public func pollTransmit() -> ConnectionID? {
-    while transmitList != noSlot, expiredInTurn < Shard.expiredPerTurn {
+    while transmitList != noSlot, looksInTurn < Shard.looksPerTurn {
       let slot = transmitList
       remove(slot, from: &transmitList, of: connections, \.transmit)
       connections[slot].isListedForTransmit = false
@@ -30,6 +30,7 @@ extension Shard {
       if fillPlan(slot) {
         return ConnectionID(slot: slot, generation: connections[slot].generation)
       }
+      if looksInTurn >= Shard.looksPerTurn, hasOutput(slot) { listForTransmit(slot) }
       if connections[slot].phase == .closing, !connections[slot].isShut {
         connections[slot].isShut = true
         connections[slot].stalledNs = nowNs
@@ -38,6 +39,11 @@ extension Shard {
     }
     return nil
   }
+
+  /// Batches and records that are looked at without being sent, in one turn: a few milliseconds of
+  /// work. What is expired, too old or left out by a policy costs its subscription nothing, and a
+  /// topic may hold millions; who is not through waits for the next turn with the others.
+  static let looksPerTurn = 32 * 1024
 
   /// What to write to the connection that `pollTransmit` named; valid until `transmitted`.
   public var transmitVectors: UnsafeBufferPointer<TransmitVector> { unsafe plan.vectors }
@@ -80,7 +86,7 @@ extension Shard {
   /// Weighted turns: each subscription sends up to its weight in frames, each time of the next of
   /// its topics, then the next subscription.
   private func addFrames(_ slot: UInt32) {
-    while plan.hasRoom, connections[slot].serving != noSlot {
+    while plan.hasRoom, looksInTurn < Shard.looksPerTurn, connections[slot].serving != noSlot {
       let subscription = connections[slot].serving
       let cursor = subscriptions[subscription].ready
       precondition(cursor != noSlot, "a subscription in the round has nothing to send")

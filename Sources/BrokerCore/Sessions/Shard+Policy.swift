@@ -12,6 +12,7 @@ extension Shard {
   }
 
   func receiveSetPolicy(_ wanted: SetPolicy, header: FrameHeader, on slot: UInt32) -> FrameFate {
+    if isScanningTooMuch { return .later }
     guard connections[slot].version >= 2 else { return refuse(slot, header, .notSupported) }
     guard let policy = wanted.policy else { return refuse(slot, header, .invalidOption) }
     guard let subscription = subscriptionIndex.find(slot, header.ref) else {
@@ -26,6 +27,7 @@ extension Shard {
 
   private func setPolicy(_ subscription: UInt32, _ wanted: SetPolicy, _ policy: Policy) {
     rouse(subscription)
+    scansLeft -= Int(subscriptions[subscription].cursorCount)
     let was = subscriptions[subscription].policy
     subscriptions[subscription].policy = policy.rawValue
     subscriptions[subscription].lagEventsMax = wanted.lagEventsMax
@@ -41,11 +43,13 @@ extension Shard {
     if (was == lossless) != (policy == .lossless) {
       forEach(from: patterns[subscriptions[subscription].pattern].links, of: links, \.inPattern) {
         let id = links[$0].topic
+        scansLeft -= 1
         if policy == .lossless {
           topics[id].losslessCount += 1
         } else {
           topics[id].losslessCount -= 1
         }
+        guard topics[id].shared.settings.isBlock else { return }
         // At once: publishers may go on later in this turn, and must see whom they wait for.
         updateHold(id)
       }

@@ -60,8 +60,7 @@ extension KeyIndex {
   /// Records with a sequence up to one.
   private func countThrough(_ last: UInt64) -> Int {
     guard row.chunkCount > 0, last < row.lastSequence else { return row.records }
-    let sequence = last + 1
-    let at = findChunk(sequence)
+    let at = findChunk(last + 1)
     var count = 0
     // Sums over the shorter side.
     let chunks = Int(row.chunkCount)
@@ -71,9 +70,15 @@ extension KeyIndex {
       count = row.records
       for i in at..<chunks { count -= live(i) }
     }
+    return count + countBefore(last + 1, inChunk: at)
+  }
+
+  /// Records of a chunk with a lower sequence.
+  private func countBefore(_ sequence: UInt64, inChunk at: Int) -> Int {
     let place = StateMemory.place(memory[chunkPlace(at), ChunkPlace.self].chunk)
     let header = memory[place, Chunk.self]
     let end = findPosition(place, sequence)
+    var count = 0
     for i in Int(header.head)..<end
     where memory[recordPlace(place, header.room, i), UInt32.self] != noSlot {
       count += 1
@@ -90,17 +95,17 @@ extension KeyIndex {
   ///
   /// - Parameter random: any number, evenly distributed: every record is as likely to be the first.
   func beginPass(after: UInt64, through: UInt64, random: UInt64) -> Pass {
-    let before = countThrough(after)
-    let count = countThrough(through) - before
+    let count = count(after: after, through: through)
     guard count > 0 else { return Pass(after: after, through: through, start: after + 1) }
     let choice = Int(random.multipliedFullWidth(by: UInt64(count)).high)
-    return Pass(after: after, through: through, start: sequence(at: before + choice))
+    return Pass(after: after, through: through, start: sequence(behind: after, skipping: choice))
   }
 
-  /// The sequence of the record before which there are so many.
-  private func sequence(at rank: Int) -> UInt64 {
-    var left = rank
-    for i in 0..<Int(row.chunkCount) {
+  /// The sequence of a record after a sequence, with so many between.
+  private func sequence(behind after: UInt64, skipping count: Int) -> UInt64 {
+    let first = findChunk(after + 1)
+    var left = countBefore(after + 1, inChunk: first) + count
+    for i in first..<Int(row.chunkCount) {
       let place = StateMemory.place(memory[chunkPlace(i), ChunkPlace.self].chunk)
       let header = memory[place, Chunk.self]
       if left >= Int(header.live) {

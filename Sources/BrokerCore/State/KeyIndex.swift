@@ -166,6 +166,8 @@ struct KeyIndex: BitwiseCopyable {
   var count: Int { row.records }
   /// Removals among them.
   var removals: Int { row.removals }
+  /// Chunks of the order.
+  var chunkCount: Int { Int(row.chunkCount) }
   /// Bytes of the blocks of its records.
   var recordBytes: Int { row.recordBytes }
   /// The highest sequence of anything that was dropped, 0 where nothing was: who stands before it

@@ -14,7 +14,7 @@ struct PassEntry: BitwiseCopyable {
     case idle
     /// The owner has been asked for records, or where the cursor's place in the ring is.
     case asking
-    /// There is no room among the requests.
+    /// There is no room to ask.
     case waiting
     /// `buffer` is to be sent.
     case filled
@@ -44,6 +44,8 @@ struct PassEntry: BitwiseCopyable {
   var bytesMin = 0
   var reservedEvents: UInt64 = 0
   var reservedBytes: UInt64 = 0
+  /// Among those that wait for room to ask.
+  var waiting = Links()
   /// The answer that waits to be sent.
   var buffer = Buffer()
   var answer = PullAnswer()

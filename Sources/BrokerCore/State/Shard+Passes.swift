@@ -13,6 +13,10 @@ extension Shard {
   /// Bytes asked for at once: a frame of the usual size.
   private static let pullBytes = WireLimits.deliverTargetBytes
 
+  /// Bytes that passes may have in buffers, so that however many subscriptions fall behind at once
+  /// most of the memory for output is left to what cannot wait.
+  private var passBytesMax: Int { limits.outputBytes / 4 }
+
   /// Whether a subscription conflates a topic.
   func conflates(_ subscription: UInt32, _ id: UInt32) -> Bool {
     subscriptions[subscription].policy == Policy.latest.rawValue
@@ -99,17 +103,22 @@ extension Shard {
 
   /// Gives back what a pass holds: its buffer, and credit for records that it has asked for.
   private func giveBack(_ pass: UInt32) {
-    outputPool.give(&passes[pass].buffer)
+    give(&passes[pass].buffer)
     let subscription = cursors[passes[pass].cursor].subscription
     subscriptions[subscription].sentEvents -= passes[pass].reservedEvents
     subscriptions[subscription].sentBytes -= passes[pass].reservedBytes
     passes[pass].reservedEvents = 0
     passes[pass].reservedBytes = 0
-    if passes[pass].step == .waiting { waitingPasses.removeValue(pass) }
+    if passes[pass].step == .waiting { remove(pass, from: &waitingPasses, of: passes, \.waiting) }
     if passes[pass].step == .asking || passes[pass].step == .waiting {
       connections[subscriptions[subscription].connection].askingCount -= 1
     }
     passes[pass].step = .idle
+  }
+
+  private func give(_ buffer: inout Buffer) {
+    passBytes -= buffer.capacity
+    outputPool.give(&buffer)
   }
 
   // MARK: Asking
@@ -130,11 +139,17 @@ extension Shard {
     return pass != noSlot && passes[pass].step == .filled
   }
 
-  /// There is room among the requests again.
-  func askAgain(_ pass: UInt32) {
-    guard passes.isUsed(pass), passes[pass].step == .waiting else { return }
-    giveBack(pass)
-    makeReady(passes[pass].cursor)
+  /// Lets as many of those that wait ask as there is room for.
+  func askWaiting() {
+    var left = min(
+      requests.capacity - requests.used,
+      passBytes == 0 ? 1 : max(0, passBytesMax - passBytes) / Shard.pullBytes)
+    while left > 0, waitingPasses != noSlot {
+      let pass = waitingPasses
+      giveBack(pass)
+      makeReady(passes[pass].cursor)
+      left -= 1
+    }
   }
 
   private func ask(
@@ -144,14 +159,16 @@ extension Shard {
     let entry = subscriptions[subscription]
     let events = min(entry.creditEvents - entry.sentEvents, Shard.pullEventsMax)
     let bytes = min(entry.creditBytes - entry.sentBytes, UInt64(Shard.pullBytes))
-    let room = max(Shard.pullBytes + Shard.pullReserve, passes[pass].bytesMin)
-    guard requests.used < requests.capacity else {
+    let room = max(Shard.pullBytes, passes[pass].bytesMin)
+    guard requests.used < requests.capacity, passBytes == 0 || passBytes + room <= passBytesMax
+    else {
       waitForAnswer(slot, cursor, pass)
       passes[pass].step = .waiting
-      waitingPasses.append(pass)
+      append(pass, to: &waitingPasses, of: passes, \.waiting)
       return .asked
     }
     guard let buffer = takeOutput(room, for: slot) else { return .full }
+    passBytes += buffer.capacity
     // The newer what it brings, the fewer passes it takes.
     if !passes[pass].isOpen, !passes[pass].isState { passes[pass].through = topics[id].tail }
     var request = SharedRequest(kind: .pull, asker: UInt32(index))
@@ -198,7 +215,7 @@ extension Shard {
     var pull = request.pull
     let pass = pull.pass
     guard passes.isUsed(pass), passes[pass].generation == pull.generation else {
-      outputPool.give(&pull.buffer)
+      give(&pull.buffer)
       return
     }
     let cursor = passes[pass].cursor
@@ -206,7 +223,7 @@ extension Shard {
     let answer = pull.answer
     giveBack(pass)
     guard !answer.isMissing else {
-      outputPool.give(&pull.buffer)
+      give(&pull.buffer)
       return dropPass(cursor, pass)
     }
     passes[pass].bytesMin = answer.bytesMin
@@ -214,10 +231,10 @@ extension Shard {
     let isToBeReset = answer.isWhole && !passes[pass].isResetTold
     if answer.events == 0, answer.expiredEvents == 0, !answer.isLast, !isToBeReset {
       accept(pass)
-      outputPool.give(&pull.buffer)
+      give(&pull.buffer)
     } else if !connections[subscriptions[subscription].connection].isWritable {
       // It is asked again, for what is newest then, and no memory waits for a socket.
-      outputPool.give(&pull.buffer)
+      give(&pull.buffer)
     } else {
       passes[pass].buffer = pull.buffer
       passes[pass].step = .filled
@@ -407,7 +424,7 @@ extension Shard {
     let slot = subscriptions[cursors[cursor].subscription].connection
     let owner = topics[id].shared.owner
     if owner == index {
-      moveTail(id, to: ownTail(id))
+      // The tail stays where it is: frames of a plan, of other cursors too, are being worked off.
       let place = locate(id, start: .sequence, value: cursors[cursor].sequence)
       return returned(cursor, pass, to: place)
     }

@@ -31,7 +31,10 @@ extension Shard {
       ? pull.place
       : index.beginPass(
         after: answer.isWhole ? 0 : pull.after, through: pull.through, random: pull.random)
+    // Where to begin is found by going through the order's chunks.
+    if !pull.isOpen { looksInTurn += index.chunkCount }
     var steps = Shard.pullSteps
+    defer { looksInTurn += Shard.pullSteps - steps }
     records: while answer.events < pull.eventsMax, answer.bytes < pull.bytesMax {
       let before = answer.place
       switch index.next(&answer.place, realtimeNs: realtimeNs, steps: &steps) {

@@ -44,9 +44,7 @@ extension Shard {
     while requests.used < requests.capacity, let publisher = waitingCloses.popLast() {
       closeWriter(publisher)
     }
-    while requests.used < requests.capacity, let pass = waitingPasses.removeLast() {
-      askAgain(pass)
-    }
+    askWaiting()
   }
 
   /// Takes messages from all other shards.
@@ -64,6 +62,9 @@ extension Shard {
         case MessageKind.request:
           let asker = unsafe Int(body.load(fromByteOffset: 0, as: UInt32.self))
           let number = unsafe body.load(fromByteOffset: 4, as: UInt32.self)
+          if broker.requests[asker][number].kind == .pull, looksInTurn >= Shard.looksPerTurn {
+            break messages
+          }
           perform(&broker.requests[asker][number])
           broker.requestBits[asker].add(Int(number))
           wake(asker)
