@@ -128,7 +128,7 @@ struct CountersReserve {
   /// How far ahead: more rows than a shard can begin to use in one turn that accepts 128
   /// connections and reads their first frames.
   private static let aheadBytes = 128 << 10
-  /// How far where nothing is used yet: what is reserved counts as resident, and there are four
+  /// How far where nothing is used yet: what is reserved counts as resident, and there are five
   /// tables for each shard.
   private static let firstBytes = 32 << 10
 

@@ -19,13 +19,7 @@ extension Shard {
       answer.isLast = true
       return
     }
-    let knowsAll = index.knowsAll(after: pull.after)
-    if pull.isOpen, !pull.isWhole, !knowsAll {
-      answer.isBroken = true
-      answer.isLast = true
-      return
-    }
-    answer.isWhole = pull.isWhole || !knowsAll
+    answer.isWhole = pull.isWhole || (!pull.isOpen && !index.knowsAll(after: pull.after))
     answer.place =
       pull.isOpen
       ? pull.place
@@ -71,6 +65,11 @@ extension Shard {
           answer.pendingBytes += batch.charge
         }
       }
+    }
+    // Looking at records may have dropped some, too, where their time was over.
+    if !answer.isWhole, !index.knowsAll(after: pull.after) {
+      answer.isBroken = true
+      answer.isLast = true
     }
   }
 }
