@@ -65,6 +65,32 @@ import WireFormat
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 
+  /// A client that comes back with a position that the ring no longer holds is told of the gap, and
+  /// then of every key's newest event.
+  @Test(arguments: [1, 2])
+  func whoComesBackTooLateGetsTheState(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    let payload = String(repeating: "x", count: 400)
+    test.publish(1, ("a", "1"), ("b", "1"))
+    for i in UInt64(3)...202 { test.publish(i, ("k\(i % 3)", payload)) }
+    test.resume(at: 2, policy: .latest)
+    test.grant()
+    let sent = try test.taken()
+    guard case .gap(2, let last)? = sent.first else {
+      Issue.record("\(sent.prefix(1)) is no gap")
+      return
+    }
+    #expect(sent.dropFirst().first == .reset)
+    #expect(sent.last == .passed(.conflated, 0, 202, 202 - last - 3))
+    let events = sent.filter(Selection.isEvent)
+    #expect(events.count == 5 && events.contains(.event(1, "a", "1")))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+    test.publish(203, ("a", "2"))
+    #expect(try test.taken() == [.event(203, "a", "2")])
+  }
+
   /// A batch that cannot be opened is lost once, also where the socket takes back what came
   /// before it.
   @Test(arguments: [1, 2])

@@ -55,6 +55,17 @@ struct Selection {
     if events > 0 { grant(events, bytes) }
   }
 
+  /// Begins with a sequence, without credit.
+  func resume(at sequence: UInt64, policy: Policy) {
+    let subscribe = Subscribe(
+      policy: policy, start: .sequence, startValue: sequence, eventsTotal: 0, bytesTotal: 0,
+      pattern: "map")
+    let none: [UInt8] = []
+    core.send(on: 2) {
+      unsafe subscribe.encode(into: &$0, ref: 5, correlation: 3, positions: none.span.bytes)
+    }
+  }
+
   func grant(_ events: UInt64 = .max, _ bytes: UInt64 = .max) {
     core.send(on: 2) {
       Credit(eventsTotal: events, bytesTotal: bytes).encode(into: &$0, ref: 5, correlation: 0)

@@ -32,6 +32,13 @@ extension Shard {
       || isTooOld(subscription, batch)
   }
 
+  /// Whether a cursor conflates a topic of which the ring no longer held all that it had missed: its
+  /// client knows older events of some keys, and the ring does not have the newer ones.
+  func lacksState(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
+    cursors[cursor].gapCause == GapCause.notRetained.rawValue
+      && conflates(subscription, cursors[cursor].topic)
+  }
+
   /// What a cursor's pass has booked of what lies before it.
   func booked(_ cursor: UInt32) -> (events: UInt64, bytes: UInt64) {
     let pass = cursors[cursor].pass
@@ -50,7 +57,7 @@ extension Shard {
   /// A cursor leaves the ring for the index.
   /// - Returns: false where there is no room for that.
   @discardableResult
-  func beginPass(_ cursor: UInt32, isState: Bool) -> Bool {
+  func beginPass(_ cursor: UInt32, isState: Bool, isWhole: Bool = false) -> Bool {
     let id = cursors[cursor].topic
     if cursors[cursor].pass != noSlot {
       // It began with a state, and the ring ran over it meanwhile: the state anew, up to now.
@@ -62,7 +69,7 @@ extension Shard {
     }
     generationCount &+= 1
     let entry = PassEntry(
-      cursor: cursor, generation: generationCount, isState: isState, isWhole: isState,
+      cursor: cursor, generation: generationCount, isState: isState, isWhole: isState || isWhole,
       through: isState ? placeOf(cursor) : topics[id].tail)
     guard let pass = passes.insert(entry) else { return false }
     cursors[cursor].pass = pass
