@@ -90,6 +90,7 @@ extension Shard {
       let subscription = connections[slot].serving
       let cursor = subscriptions[subscription].ready
       precondition(cursor != noSlot, "a subscription in the round has nothing to send")
+      plan.noteTurns(subscriptions[subscription].turns)
       switch addFrame(slot, subscription, cursor) {
       case .added:
         // The cursor may have caught up and be out of the ring of topics.
@@ -349,7 +350,10 @@ extension Shard {
         connections[slot].stalledNs = nowNs
       }
     }
-    for i in stride(from: plan.frameCount - 1, through: taken, by: -1) { takeBack(plan.frame(i)) }
+    for i in stride(from: plan.frameCount - 1, through: taken, by: -1) {
+      takeBack(plan.frame(i))
+      giveTurnBack(slot, plan.frame(i))
+    }
     if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
     for i in 0..<taken where connections[slot].phase != .ended {
       let frame = plan.frame(i)
@@ -400,6 +404,16 @@ extension Shard {
     subscriptions[frame.subscription].sentBytes -= frame.charge
     makeReady(frame.cursor)
     serve(frame.subscription)
+  }
+
+  /// The round stands where it stood before a frame that was taken back. Otherwise a socket that
+  /// takes little at a time would have the same subscriptions served each time, and others never.
+  private func giveTurnBack(_ slot: UInt32, _ frame: TransmitPlan.Frame) {
+    let subscription = frame.subscription
+    guard subscriptions[subscription].isServed, cursors[frame.cursor].isReady else { return }
+    subscriptions[subscription].ready = frame.cursor
+    subscriptions[subscription].turns = frame.turns
+    connections[slot].serving = subscription
   }
 
   /// Keeps the rest of a frame that was cut, so that ring memory is never waited for by a socket.

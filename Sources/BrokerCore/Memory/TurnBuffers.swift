@@ -76,6 +76,8 @@ struct TransmitPlan: ~Copyable {
     var leftBytes: UInt64 = 0
     /// The frame is of a pass; see `PassEntry`.
     var isPass = false
+    /// Frames that its subscription had left in its turn before this one.
+    var turns: UInt8 = 0
   }
 
   /// Room for batches that are made for one subscription: a frame of the usual size with many small
@@ -98,6 +100,7 @@ struct TransmitPlan: ~Copyable {
     var bytes = 0
     var stashBytes = 0
     var controlBytes = 0
+    var turns: UInt8 = 0
   }
 
   /// - Parameter batchBytesMax: of the broker's batches.
@@ -140,6 +143,9 @@ struct TransmitPlan: ~Copyable {
   }
 
   func end() { unsafe state.pointee.connection = noSlot }
+
+  /// What the next frame's subscription has left in its turn.
+  func noteTurns(_ turns: UInt8) { unsafe state.pointee.turns = turns }
 
   var hasRoom: Bool {
     unsafe state.pointee.vectorCount + 2 <= Self.vectorsMax && frameCount < Self.framesMax
@@ -198,6 +204,7 @@ struct TransmitPlan: ~Copyable {
       unsafe state.pointee.vectorCount = i + 1
     }
     unsafe (frameMemory + frameCount).initialize(to: frame)
+    unsafe frameMemory[frameCount].turns = state.pointee.turns
     unsafe state.pointee.frameCount += 1
     unsafe state.pointee.bytes += prefixBytes + body.count
   }
