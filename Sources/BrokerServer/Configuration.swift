@@ -36,6 +36,10 @@ public struct Configuration: Sendable {
   public var spinNs: UInt64 = 0
   /// Bytes of the kernel's buffers of each connection, set rather than left to grow.
   public var socketBufferBytes = 512 << 10
+  /// Of what a TCP connection's peer has no room for yet, how much the kernel keeps. What lies there
+  /// goes first, whatever comes meanwhile: the less it is, the sooner another subscription of the
+  /// connection has its turn, and the newer is what a subscription to the newest events is sent.
+  public var notSentBytes = 128 << 10
   /// Congestion control of TCP connections; nil leaves the system's.
   public var congestionControl: String?
   /// Called with a line for each address when connections are accepted.
@@ -57,6 +61,7 @@ public struct Configuration: Sendable {
       ("the spread of coming back", retrySpreadMs, 0...dayMs, " milliseconds"),
       ("the time of looking for work", Int(clamping: spinNs), 0...10_000_000, " nanoseconds"),
       ("the buffer of a socket", socketBufferBytes, 4096...(1 << 30), " bytes"),
+      ("what a socket keeps unsent", notSentBytes, 4096...(1 << 30), " bytes"),
     ]
     for (what, value, range, unit) in bounds where !range.contains(value) {
       return "\(what) must be between \(range.lowerBound) and \(range.upperBound)\(unit)"

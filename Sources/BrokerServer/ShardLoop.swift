@@ -271,6 +271,7 @@ final class ShardLoop {
     do throws(SystemError) {
       if accepted.isTCP {
         try Socket.set(.noDelay, 1, on: fd)
+        try Socket.set(.notSentLowWaterBytes, Int32(configuration.notSentBytes), on: fd)
         if let name = configuration.congestionControl {
           try Socket.setCongestionControl(name, on: fd)
         }

@@ -9,7 +9,8 @@ extension Socket {
     case sendBufferBytes
     /// Bytes of the kernel's receive buffer; doubled likewise. Set before connecting or listening.
     case receiveBufferBytes
-    /// Writable is reported only below so many bytes not yet sent (TCP_NOTSENT_LOWAT).
+    /// No more is taken, and writable is not reported, while so many bytes are not yet sent
+    /// (TCP_NOTSENT_LOWAT).
     case notSentLowWaterBytes
     /// 1: acknowledge at once, until the kernel decides otherwise (TCP_QUICKACK).
     case quickAck

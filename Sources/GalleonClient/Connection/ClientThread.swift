@@ -192,7 +192,11 @@ final class ClientThread {
     let address = addresses.removeFirst()
     do throws(SystemError) {
       let socket = try Socket.open(for: address)
-      if !address.isUnix { try Socket.set(.noDelay, 1, on: socket.rawValue) }
+      if !address.isUnix {
+        try Socket.set(.noDelay, 1, on: socket.rawValue)
+        let bytes = Int32(clamping: shared.options.receiveBufferBytes)
+        if bytes > 0 { try Socket.set(.receiveBufferBytes, bytes, on: socket.rawValue) }
+      }
       let isConnected = try Socket.startConnect(socket.rawValue, to: address)
       try epoll.add(
         socket.rawValue, isConnected ? .readable : .writable, userWord: Self.socketWord)
