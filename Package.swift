@@ -111,8 +111,8 @@ let package = Package(
       path: "Sources/HuntDemo", exclude: ["Data"], swiftSettings: strict),
 
     .executableTarget(
-      name: "peers", dependencies: ["LoadKit", "CommandSupport", "LinuxIO"], path: "Tools/peers",
-      swiftSettings: strict),
+      name: "peers", dependencies: ["LoadKit", "GalleonClient", "CommandSupport", "LinuxIO"],
+      path: "Tools/peers", swiftSettings: strict),
 
     // Counts allocations and reference counting on the data path.
     .target(name: "CallProbe", path: "Tools/alloccount/probe",

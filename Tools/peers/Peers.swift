@@ -5,13 +5,13 @@ import LoadKit
 
 /// Compares Galleon with its peers, all driven by the same load generator.
 @main struct Peers {
-  static func main() {
+  static func main() async {
     Signal.ignoreBrokenPipe()
-    exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    exit(await run(Array(CommandLine.arguments.dropFirst())).rawValue)
   }
 
-  private static func run(_ arguments: [String]) -> ExitCode {
-    let specs = [Options.compare, Options.relay, Options.drive]
+  private static func run(_ arguments: [String]) async -> ExitCode {
+    let specs = [Options.compare, Turns.spec, Options.relay, Options.drive]
     guard let name = arguments.first, let spec = specs.first(where: { $0.name == name }) else {
       say(
         HelpText.overview(
@@ -27,6 +27,7 @@ import LoadKit
       }
       switch name {
       case "relay": try relay(parsed)
+      case "turns": return try await turns(parsed)
       case "drive": try drive(parsed)
       default: return try compare(parsed)
       }
@@ -55,6 +56,12 @@ import LoadKit
     let report = Report(options: options, results: results)
     say(options.json ? report.json() : report.table())
     return report.isWhole ? .success : .failure
+  }
+
+  private static func turns(_ arguments: ParsedArguments) async throws -> ExitCode {
+    let outcome = try await Turns(arguments).run(progress: complain)
+    say(outcome.text)
+    return outcome.isSound ? .success : .failure
   }
 
   private static func relay(_ arguments: ParsedArguments) throws {
