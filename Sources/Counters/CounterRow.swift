@@ -48,6 +48,7 @@ extension ShardRow {
   /// Books a time in the broker.
   @_noLocks public func recordLatency(ns: UInt64) {
     add(.latency, at: LatencyBuckets.bucket(of: ns), 1)
+    add(.latencySumNs, ns)
     raise(.latencyMaxNs, to: ns)
   }
 }
@@ -68,5 +69,6 @@ extension TopicRow {
   /// Books the age of what is delivered: every shard adds to these words.
   @_noLocks public func addFreshness(ns: UInt64, batches: UInt64) {
     cells.addShared64(Series.freshness.offset &+ 8 &* StageBuckets.bucket(of: ns), batches)
+    cells.addShared64(Word.freshnessSumNs.offset, ns &* batches)
   }
 }

@@ -6,7 +6,7 @@ extension CountersLayout {
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0x7AC811BF698A2E65
+  public static let fingerprint: UInt64 = 0x2946E6C87DDF7ACF
 }
 
 /// The tables there are.
@@ -75,7 +75,8 @@ public enum EventFate: UInt32, CaseIterable, Sendable {
   case delivered = 1
   /// Those whose sequence is a multiple of n were sent, the others sampled out; the detail is n.
   case sampled = 2
-  /// The newest of each key was sent, the others were left out for it.
+  /// The newest of each key was sent, the others were left out for it; where some were too old to
+  /// be sent, the detail is how old they might be, in ms, else 0.
   case conflated = 3
   /// Their time to live was over, or they were older than the subscription wanted them.
   case expired = 4
@@ -237,13 +238,18 @@ extension RowSnapshot where Row == BrokerRow {
     .init("gapsSent", .word, at: 240, count: 1),
     .init("droppedEvents", .word, at: 248, count: 1),
     .init("latencyMaxNs", .word, at: 256, count: 1, unit: "ns"),
-    .init("latency", .array, at: 264, count: 128, unit: "batches"),
-    .init("closed", .array, at: 1288, count: 64, unit: "sessions"),
-    .init("errors", .array, at: 1800, count: 32, unit: "frames"),
-    .init("ringToTurn", .array, at: 2056, count: 32, unit: "batches"),
-    .init("creditWait", .array, at: 2312, count: 32, unit: "batches"),
-    .init("socketWait", .array, at: 2568, count: 32, unit: "batches"),
-    .init("echo", .array, at: 2824, count: 32, unit: "deliveries"),
+    .init("latencySumNs", .word, at: 264, count: 1, unit: "ns"),
+    .init("ringToTurnSumNs", .word, at: 272, count: 1, unit: "ns"),
+    .init("creditWaitSumNs", .word, at: 280, count: 1, unit: "ns"),
+    .init("socketWaitSumNs", .word, at: 288, count: 1, unit: "ns"),
+    .init("echoSumNs", .word, at: 296, count: 1, unit: "ns"),
+    .init("latency", .array, at: 304, count: 128, unit: "frames"),
+    .init("closed", .array, at: 1328, count: 64, unit: "sessions"),
+    .init("errors", .array, at: 1840, count: 32, unit: "frames"),
+    .init("ringToTurn", .array, at: 2096, count: 32, unit: "batches"),
+    .init("creditWait", .array, at: 2352, count: 32, unit: "batches"),
+    .init("socketWait", .array, at: 2608, count: 32, unit: "batches"),
+    .init("echo", .array, at: 2864, count: 32, unit: "deliveries"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -316,6 +322,16 @@ extension RowSnapshot where Row == BrokerRow {
     public static var droppedEvents: Self { @_noLocks get { Self(offset: 248) } }
     /// Largest value put into `latency`. Unit: ns.
     public static var latencyMaxNs: Self { @_noLocks get { Self(offset: 256) } }
+    /// Sum of what `latency` counts. Unit: ns.
+    public static var latencySumNs: Self { @_noLocks get { Self(offset: 264) } }
+    /// Sum of what `ringToTurn` counts. Unit: ns.
+    public static var ringToTurnSumNs: Self { @_noLocks get { Self(offset: 272) } }
+    /// Sum of what `creditWait` counts. Unit: ns.
+    public static var creditWaitSumNs: Self { @_noLocks get { Self(offset: 280) } }
+    /// Sum of what `socketWait` counts. Unit: ns.
+    public static var socketWaitSumNs: Self { @_noLocks get { Self(offset: 288) } }
+    /// Sum of what `echo` counts. Unit: ns.
+    public static var echoSumNs: Self { @_noLocks get { Self(offset: 296) } }
   }
 
   /// The words of 4 bytes.
@@ -336,22 +352,22 @@ extension RowSnapshot where Row == BrokerRow {
       self.offset = offset
       self.count = count
     }
-    /// Time in the broker, from the read that brought a batch to the send that took it away: a
-    /// log-linear histogram of nanoseconds. Unit: batches.
-    public static var latency: Self { @_noLocks get { Self(offset: 264, count: 128) } }
+    /// Time in the broker, from the read that brought the first batch of a frame to the send that
+    /// took it away: a log-linear histogram of nanoseconds. Unit: frames.
+    public static var latency: Self { @_noLocks get { Self(offset: 304, count: 128) } }
     /// Sessions ended, by close reason. Unit: sessions.
-    public static var closed: Self { @_noLocks get { Self(offset: 1288, count: 64) } }
+    public static var closed: Self { @_noLocks get { Self(offset: 1328, count: 64) } }
     /// ERROR frames sent, by error code less 100. Unit: frames.
-    public static var errors: Self { @_noLocks get { Self(offset: 1800, count: 32) } }
+    public static var errors: Self { @_noLocks get { Self(offset: 1840, count: 32) } }
     /// The stages of delivery, of all its subscriptions that have a row in `observation`: see
     /// there. Unit: batches.
-    public static var ringToTurn: Self { @_noLocks get { Self(offset: 2056, count: 32) } }
+    public static var ringToTurn: Self { @_noLocks get { Self(offset: 2096, count: 32) } }
     /// As above. Unit: batches.
-    public static var creditWait: Self { @_noLocks get { Self(offset: 2312, count: 32) } }
+    public static var creditWait: Self { @_noLocks get { Self(offset: 2352, count: 32) } }
     /// As above. Unit: batches.
-    public static var socketWait: Self { @_noLocks get { Self(offset: 2568, count: 32) } }
+    public static var socketWait: Self { @_noLocks get { Self(offset: 2608, count: 32) } }
     /// As above. Unit: deliveries.
-    public static var echo: Self { @_noLocks get { Self(offset: 2824, count: 32) } }
+    public static var echo: Self { @_noLocks get { Self(offset: 2864, count: 32) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
@@ -861,7 +877,7 @@ extension RowSnapshot where Row == SubscriptionRow {
 /// subscriptions.
 @safe public struct TopicRow: CounterRow {
   public static var kind: CounterKind { .topic }
-  public static var rowBytes: Int { @_noLocks get { 896 } }
+  public static var rowBytes: Int { @_noLocks get { 960 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("id", .small, at: 12, count: 1),
@@ -880,8 +896,10 @@ extension RowSnapshot where Row == SubscriptionRow {
     .init("subscriptions", .word, at: 104, count: 1),
     .init("publishers", .word, at: 112, count: 1),
     .init("name", .text, at: 120, count: 256),
-    .init("readToRing", .array, at: 376, count: 32, unit: "batches"),
-    .init("freshness", .array, at: 632, count: 32, unit: "batches"),
+    .init("readToRingSumNs", .word, at: 376, count: 1, unit: "ns"),
+    .init("freshnessSumNs", .word, at: 384, count: 1, unit: "ns"),
+    .init("readToRing", .array, at: 392, count: 32, unit: "batches"),
+    .init("freshness", .array, at: 648, count: 32, unit: "batches"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -914,6 +932,10 @@ extension RowSnapshot where Row == SubscriptionRow {
     public static var subscriptions: Self { @_noLocks get { Self(offset: 104) } }
     /// Publishers that are open.
     public static var publishers: Self { @_noLocks get { Self(offset: 112) } }
+    /// Sum of what `readToRing` counts. Unit: ns.
+    public static var readToRingSumNs: Self { @_noLocks get { Self(offset: 376) } }
+    /// Sum of what `freshness` counts. Every shard adds to it. Unit: ns.
+    public static var freshnessSumNs: Self { @_noLocks get { Self(offset: 384) } }
   }
 
   /// The words of 4 bytes.
@@ -941,10 +963,10 @@ extension RowSnapshot where Row == SubscriptionRow {
     /// Histogram of stages: how long batches waited in the broker between being read and being in
     /// the ring. Every batch counts; where nothing is short they wait less than a microsecond or,
     /// from another shard, some. Unit: batches.
-    public static var readToRing: Self { @_noLocks get { Self(offset: 376, count: 32) } }
+    public static var readToRing: Self { @_noLocks get { Self(offset: 392, count: 32) } }
     /// Histogram of stages, of keyed topics: how old values are when they are delivered. Every
     /// shard adds to it. Unit: batches.
-    public static var freshness: Self { @_noLocks get { Self(offset: 632, count: 32) } }
+    public static var freshness: Self { @_noLocks get { Self(offset: 648, count: 32) } }
   }
 
   /// The texts.

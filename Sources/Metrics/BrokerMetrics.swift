@@ -30,33 +30,37 @@ extension Exposition {
     addStages(snapshot)
   }
 
-  /// The stages of delivery, of all subscriptions that are observed. Their sums are not kept, but
-  /// bounded from above.
+  /// The stages of delivery, of all subscriptions that are observed.
   private mutating func addStages(_ snapshot: CountersSnapshot) {
     family(
       "galleon_stage_seconds", .histogram,
       "Time of a batch in the broker itself, without credit, with a full socket, and the client's "
-        + "echo; the sums are upper bounds.")
-    for (stage, field) in Self.stages {
-      var count: UInt64 = 0
-      var sumNs: UInt64 = 0
-      for bucket in 0..<StageBuckets.count {
-        let value = snapshot.shards.reduce(0) { $0 &+ $1[field][bucket] }
-        let end = StageBuckets.upperBound(of: bucket)
-        count &+= value
-        sumNs &+= value &* end
-        if bucket < StageBuckets.count - 1 {
-          sample(count, [("stage", stage), ("le", Self.seconds(end))], suffix: "_bucket")
-        }
+        + "echo.")
+    for (stage, field, sum) in Self.stages {
+      var buckets = [UInt64](repeating: 0, count: StageBuckets.count)
+      for shard in snapshot.shards {
+        for (bucket, value) in shard[field].enumerated() { buckets[bucket] &+= value }
       }
-      sample(count, [("stage", stage), ("le", "+Inf")], suffix: "_bucket")
-      sample(Self.seconds(sumNs), [("stage", stage)], suffix: "_sum")
-      sample(count, [("stage", stage)], suffix: "_count")
+      stages(buckets, snapshot.shards.reduce(0) { $0 &+ $1[sum] }, [("stage", stage)])
     }
   }
 
-  private static let stages: [(String, ShardRow.Series)] = [
-    ("broker", .ringToTurn), ("credit", .creditWait), ("socket", .socketWait), ("echo", .echo),
+  /// The samples of one histogram of stages.
+  private mutating func stages(_ buckets: [UInt64], _ sumNs: UInt64, _ labels: [Label]) {
+    var count: UInt64 = 0
+    for (bucket, value) in buckets.enumerated() {
+      count &+= value
+      let end =
+        bucket < StageBuckets.count - 1 ? Self.seconds(StageBuckets.upperBound(of: bucket)) : "+Inf"
+      sample(count, labels + [("le", end)], suffix: "_bucket")
+    }
+    sample(Self.seconds(sumNs), labels, suffix: "_sum")
+    sample(count, labels, suffix: "_count")
+  }
+
+  private static let stages: [(String, ShardRow.Series, ShardRow.Word)] = [
+    ("broker", .ringToTurn, .ringToTurnSumNs), ("credit", .creditWait, .creditWaitSumNs),
+    ("socket", .socketWait, .socketWaitSumNs), ("echo", .echo, .echoSumNs),
   ]
 
   private static let brokerFields: [(String, BrokerRow.Word, Kind, String)] = [
@@ -114,19 +118,18 @@ extension Exposition {
   }
 
   /// The broker's histogram has four buckets to an octave; every octave from a microsecond on is
-  /// enough here. Its sum is not kept, but bounded from above, as its percentiles are.
+  /// enough here.
   private mutating func addLatency(_ snapshot: CountersSnapshot) {
     let latency = snapshot.latency
     family(
       "galleon_latency_seconds", .histogram,
-      "Time of a batch in the broker, from the read that brought it to the send that took it; the "
-        + "sum is an upper bound.")
+      "Time in the broker, from the read that brought the first batch of a frame to the send that "
+        + "took it.")
     var count: UInt64 = 0
-    var sumNs: UInt64 = 0
+    let sumNs = snapshot.shards.reduce(0) { $0 &+ $1[.latencySumNs] }
     for (bucket, value) in latency.buckets.enumerated() {
       count &+= value
       let upper = LatencyBuckets.upperBound(of: bucket)
-      sumNs &+= value &* min(upper, max(latency.maxNs, LatencyBuckets.lowerBound(of: bucket)))
       if bucket % 4 == 3, upper >= 1000, bucket < LatencyBuckets.count - 1 {
         sample(count, [("le", Self.seconds(upper))], suffix: "_bucket")
       }
@@ -144,20 +147,44 @@ extension Exposition {
       family(name, kind, help)
       for topic in topics { sample(topic[field], [("topic", topic[.name])]) }
     }
+    for (name, series, sum, help) in Self.topicStages {
+      family(name, .histogram, help)
+      for topic in topics {
+        let buckets = topic[series]
+        // Most topics have no keys, and no values that could be old.
+        guard buckets.contains(where: { $0 > 0 }) else { continue }
+        stages(buckets, topic[sum], [("topic", topic[.name])])
+      }
+    }
     let subscriptions = Self.largest(snapshot.subscriptions, rowsMax) { $0[.lagEvents] }
     let clients = Self.clients(snapshot)
+    let labels = subscriptions.map { Self.labels($0, clients) }
     for (name, field, kind, help) in Self.subscriptionFields {
       family(name, kind, help)
-      for row in subscriptions {
-        let id = ConnectionName.ID(shard: row.shard ?? 0, slot: row[.connection])
-        let connection = clients[id]
-        sample(
-          row[field],
-          [
-            ("client", connection?.client ?? ""), ("session", "\(connection?.session ?? 0)"),
-            ("subscription", "\(row[.ref])"), ("pattern", row[.pattern]),
-          ])
+      for (row, labels) in zip(subscriptions, labels) { sample(row[field], labels) }
+    }
+    // One series for each cause there is, as most subscriptions have none.
+    family(
+      "galleon_subscription_dropped_events_total", .counter,
+      "Events lost to the subscription, by cause; expiry is one.")
+    for (row, labels) in zip(subscriptions, labels) {
+      for (cause, count) in row[.droppedEvents].enumerated() where count > 0 {
+        let name = GapCause(rawValue: UInt8(cause)).map { "\($0)" } ?? "\(cause)"
+        sample(count, labels + [("cause", name)])
       }
+    }
+    family(
+      "galleon_subscription_blocked", .gauge,
+      "1 for the cause why the subscription is sent nothing, where something is pending.")
+    for (row, labels) in zip(subscriptions, labels) {
+      guard let cause = BlockedCause(rawValue: row[.blocked]), cause != .none else { continue }
+      sample(1, labels + [("cause", "\(cause)")])
+    }
+    family(
+      "galleon_subscription_account_balances", .gauge,
+      "1 where matched is delivered, conflated, sampled, dropped, closed and pending together.")
+    for (row, labels) in zip(subscriptions, labels) {
+      sample(row.isTorn || row.ledger.breach == nil ? 1 : 0, labels)
     }
     family(
       "galleon_objects_left_out", .gauge,
@@ -174,6 +201,24 @@ extension Exposition {
     ("galleon_topic_subscriptions", .subscriptions, .gauge, "Subscriptions that match the topic."),
     ("galleon_topic_publishers", .publishers, .gauge, "Publishers of the topic."),
   ]
+
+  private static let topicStages: [(String, TopicRow.Series, TopicRow.Word, String)] = [
+    ("galleon_topic_read_to_ring_seconds", .readToRing, .readToRingSumNs,
+      "Time of batches in the broker between being read and being in the topic."),
+    ("galleon_topic_freshness_seconds", .freshness, .freshnessSumNs,
+      "How old values of a keyed topic are when they are delivered."),
+  ]
+
+  private static func labels(
+    _ row: RowSnapshot<SubscriptionRow>, _ clients: [ConnectionName.ID: ConnectionName]
+  ) -> [Label] {
+    let connection = clients[
+      ConnectionName.ID(shard: row.shard ?? 0, slot: row[.connection])]
+    return [
+      ("client", connection?.client ?? ""), ("session", "\(connection?.session ?? 0)"),
+      ("subscription", "\(row[.ref])"), ("pattern", row[.pattern]),
+    ]
+  }
 
   private static let subscriptionFields: [(String, SubscriptionRow.Word, Kind, String)] = [
     ("galleon_subscription_matched_events_total", .matchedEvents, .counter,

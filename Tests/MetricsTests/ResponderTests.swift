@@ -45,7 +45,7 @@ import Testing
     #expect(broker.ask("/healthz", nowNs: 0).status == 200)
   }
 
-  @Test func theHistogramIsCumulativeAndItsSumABound() throws {
+  @Test func theHistogramIsCumulativeAndItsSumIsTrue() throws {
     let broker = Region()
     let shard = broker.region.shard(0)
     for ns: UInt64 in [100, 3000, 3000, 20_000_000_000] { shard.recordLatency(ns: ns) }
@@ -57,8 +57,7 @@ import Testing
     #expect(counts.first == 1 && counts.last == 4)
     #expect(lines.contains { $0.hasPrefix("galleon_latency_seconds_bucket{le=\"+Inf\"} 4") })
     #expect(lines.contains("galleon_latency_seconds_count 4"))
-    let sum = try #require(lines.first { $0.contains("_sum ") }?.split(separator: " ").last)
-    #expect(try #require(Double(sum)) >= 20)
+    #expect(lines.contains("galleon_latency_seconds_sum 20.0000061"))
   }
 
   @Test func whatIsNotThereIsSaid() {

@@ -26,21 +26,25 @@ extension ShardCounters {
   ) {
     let row = observations[Int(watch)]
     let count = UInt64(batches)
-    let own = StageBuckets.bucket(of: totalNs - creditNs - socketNs)
+    let ownNs = totalNs - creditNs - socketNs
+    let own = StageBuckets.bucket(of: ownNs)
     row.beginUpdate()
     row.add(.totalNs, totalNs &* count)
     row.add(.total, at: StageBuckets.bucket(of: totalNs), count)
     row.add(.ringToTurn, at: own, count)
     shard.add(.ringToTurn, at: own, count)
+    shard.add(.ringToTurnSumNs, ownNs &* count)
     if creditNs > 0 {
       row.add(.creditNs, creditNs &* count)
       row.add(.creditWait, at: StageBuckets.bucket(of: creditNs), count)
       shard.add(.creditWait, at: StageBuckets.bucket(of: creditNs), count)
+      shard.add(.creditWaitSumNs, creditNs &* count)
     }
     if socketNs > 0 {
       row.add(.socketNs, socketNs &* count)
       row.add(.socketWait, at: StageBuckets.bucket(of: socketNs), count)
       shard.add(.socketWait, at: StageBuckets.bucket(of: socketNs), count)
+      shard.add(.socketWaitSumNs, socketNs &* count)
     }
     row.endUpdate()
   }
@@ -48,6 +52,7 @@ extension ShardCounters {
   func echo(_ watch: UInt32, ns: UInt64) {
     observations[Int(watch)].add(.echo, at: StageBuckets.bucket(of: ns), 1)
     shard.add(.echo, at: StageBuckets.bucket(of: ns), 1)
+    shard.add(.echoSumNs, ns)
   }
 
   /// Adds to the run at `place`, if that goes on, or begins a new one.
@@ -95,6 +100,7 @@ extension ShardCounters {
   func readToRing(_ id: UInt32, ns: UInt64, batches: Int) {
     guard Self.isOn else { return }
     topics[Int(id)].add(.readToRing, at: StageBuckets.bucket(of: ns), UInt64(batches))
+    topics[Int(id)].add(.readToRingSumNs, ns &* UInt64(batches))
   }
 
   /// Values of a keyed topic were this old when they were delivered.
