@@ -66,13 +66,37 @@ struct WhyTests {
     ]
     var into = try #require(try answer(61, runs: runs))
     #expect(into.newestUpTo == 80)
-    into.found(next: 75)
+    into.found(next: 75, timeNs: 0)
     #expect(into.fate == .conflated && into.into == 75 && into.line.contains("75"))
     for next in [81, nil] as [UInt64?] {
       var newest = try #require(try answer(61, runs: runs))
-      newest.found(next: next)
+      newest.found(next: next, timeNs: 0)
       #expect(newest.fate == .delivered && newest.into == nil)
     }
+  }
+
+  /// Of passes that left out what was older than 100 ms, in a second.
+  @Test func whatWasTheNewestAndMayHaveBeenTooOld() throws {
+    let runs: [(fate: EventFate, detail: UInt32, first: UInt64, last: UInt64)] = [
+      (.conflated, 100, 61, 80)
+    ]
+    let begunNs: UInt64 = 1_700_000_000_000_000_000
+    let expected: [(UInt64, WhyAnswer.Fate)] = [
+      (begunNs - 200_000_000, .expired), (begunNs, .unknown), (begunNs + 950_000_000, .delivered),
+    ]
+    for (timeNs, fate) in expected {
+      var newest = try #require(try answer(61, runs: runs))
+      newest.found(next: nil, timeNs: timeNs)
+      #expect(newest.fate == fate, "\(newest.line)")
+    }
+  }
+
+  @Test func whatWaitsInOneTopicOfSeveral() throws {
+    // Nothing has been sent of this topic, and another has runs.
+    let pending = try #require(try answer(90, topics: 2, lag: 30))
+    #expect(pending.fate == .pending)
+    #expect(pending.line.contains("not been sent yet, if it came after the subscription"))
+    #expect(try answer(60, topics: 2, lag: 30)?.fate == .neverMatched)
   }
 
   @Test(arguments: BlockedCause.allCases) func whatIsPendingHasAReason(cause: BlockedCause) throws {

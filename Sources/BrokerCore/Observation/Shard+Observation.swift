@@ -108,11 +108,14 @@ extension Shard {
       first...(first + count - 1), nowNs: nowNs)
   }
 
-  /// A pass is over: the newest events of each key before `through` have been sent.
-  func observePass(_ cursor: UInt32, through: UInt64, isState: Bool) {
+  /// A pass is over: the newest events of each key before `through` have been sent, but for those
+  /// that were too old.
+  func observePass(_ cursor: UInt32, _ pass: PassEntry) {
+    let subscription = cursors[cursor].subscription
+    let ageMs = pass.expiredEvents > 0 ? subscriptions[subscription].lagMsMax : 0
     noteFate(
-      of: cursors[cursor].subscription, cursors[cursor].topic, .conflated, detail: 0,
-      from: isState ? 1 : cursors[cursor].sequence, before: through)
+      of: subscription, cursors[cursor].topic, .conflated, detail: min(ageMs, 0xFF_FFFF),
+      from: pass.isState ? 1 : cursors[cursor].sequence, before: pass.through.sequence)
   }
 
   /// Notes what credit will show that the client has dealt with this delivery.

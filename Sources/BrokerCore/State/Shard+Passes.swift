@@ -367,7 +367,7 @@ extension Shard {
     accept(pass)
     giveBack(pass)
     if answer.isLast {
-      observePass(cursor, through: passes[pass].through.sequence, isState: passes[pass].isState)
+      observePass(cursor, passes[pass])
       if passes[pass].isState {
         endPass(pass)
         goOn(cursor)

@@ -33,10 +33,13 @@ public struct WhyAnswer: Sendable, Equatable {
   /// the same key, if it comes no later than that, is the one; and without any it was delivered.
   public var into: UInt64?
   public var newestUpTo: UInt64?
+  /// Of newest events, how old they were delivered at most, in milliseconds; nil where none was too
+  /// old.
+  var ageMsMax: UInt64?
 
   init(
     _ question: Question, _ fate: Fate, _ sentence: String, cause: String? = nil,
-    timesNs: ClosedRange<UInt64>? = nil, newestUpTo: UInt64? = nil
+    timesNs: ClosedRange<UInt64>? = nil, newestUpTo: UInt64? = nil, ageMsMax: UInt64? = nil
   ) {
     self.question = question
     self.fate = fate
@@ -44,18 +47,36 @@ public struct WhyAnswer: Sendable, Equatable {
     self.cause = cause
     self.timesNs = timesNs
     self.newestUpTo = newestUpTo
+    self.ageMsMax = ageMsMax
   }
 
   /// What somebody who has read the topic from the event on found: the next event of its key.
-  public mutating func found(next: UInt64?) {
+  ///
+  /// - Parameter timeNs: when the broker accepted the event itself.
+  public mutating func found(next: UInt64?, timeNs: UInt64) {
     guard let limit = newestUpTo else { return }
     if let next, next <= limit {
       into = next
       sentence = "was conflated into sequence \(next), which has the same key"
-    } else {
+      return
+    }
+    newestUpTo = nil
+    let when = Self.when(timesNs)
+    // It was too old from then on; when its turn came is known within a time.
+    let tooOldNs = ageMsMax.map { timeNs &+ $0 &* 1_000_000 }
+    guard let tooOldNs, let timesNs, timesNs.upperBound > tooOldNs else {
       fate = .delivered
-      newestUpTo = nil
-      sentence = "was delivered \(Self.when(timesNs)), as the newest of its key"
+      sentence = "was delivered \(when), as the newest of its key"
+      return
+    }
+    if timesNs.lowerBound > tooOldNs {
+      fate = .expired
+      sentence = "expired: it was the newest of its key, but too old when its turn came, \(when)"
+    } else {
+      fate = .unknown
+      sentence =
+        "was the newest of its key \(when), and was delivered or by then too old: which of them "
+        + "cannot be told"
     }
   }
 
@@ -129,20 +150,24 @@ extension WhyAnswer {
     let isAlone = row[.topics] == 1
     let firstPending = topic[.nextSequence] - min(topic[.nextSequence], row[.lagEvents])
     let mayWait = row[.lagEvents] > 0 && (!isAlone || sequence >= firstPending)
-    if mayWait, settled.map({ sequence > $0 }) ?? isAlone {
-      let cause = BlockedCause(rawValue: row[.blocked]) ?? .none
-      self.init(
-        question, .pending, "has not been sent yet: \(Self.reason(cause))", cause: "\(cause)")
-      return
-    }
     let began = observation.flatMap { $0[.beganTopic] == id ? $0[.beganSequence] : nil }
     let hasAll = observation.map(\.hasAllRuns) ?? (row[.deliveredEvents] == 0)
+    // Nothing has become of any of the topic's events: they are pending, or were there before.
+    let isFirst = runs.isEmpty && hasAll && sequence >= firstPending
+    if mayWait, settled.map({ sequence > $0 }) ?? (isAlone || isFirst) {
+      let cause = BlockedCause(rawValue: row[.blocked]) ?? .none
+      let condition = isAlone || settled != nil ? "" : ", if it came after the subscription"
+      self.init(
+        question, .pending, "has not been sent yet\(condition): \(Self.reason(cause))",
+        cause: "\(cause)")
+      return
+    }
     let first = began ?? (hasAll ? runs.map(\.sequences.lowerBound).min() : nil)
     if let first, sequence < first {
       self.init(
         question, .neverMatched, "never matched: the subscription began with \(first)",
         cause: "began")
-    } else if runs.isEmpty, hasAll, !mayWait {
+    } else if runs.isEmpty, hasAll {
       self.init(
         question, .neverMatched, "never matched: the subscription began later", cause: "began")
     } else if observation == nil {
@@ -173,7 +198,8 @@ extension WhyAnswer {
       self.init(
         question, .conflated,
         "was conflated \(when) into a later event with the same key, or was itself the newest",
-        timesNs: times, newestUpTo: run.sequences.upperBound)
+        timesNs: times, newestUpTo: run.sequences.upperBound,
+        ageMsMax: run.detail > 0 ? UInt64(run.detail) : nil)
     case .expired:
       self.init(
         question, .expired, "expired: its time was over when its turn came, \(when)",

@@ -19,7 +19,7 @@ enum Why {
     if let last = answer.newestUpTo, case .network(let url) = reading.source {
       let replay = Replay(question: command.question, last: last, url: BrokerURL(flag: url))
       _ = try TaskRunner(graceNs: 500_000_000).run { await replay.run() }
-      if let found = replay.found { answer.found(next: found.next) }
+      if let found = replay.found { answer.found(next: found.next, timeNs: found.timeNs) }
     }
     if command.isJSON {
       var json = JSONWriter()
@@ -38,7 +38,7 @@ private final class Replay: Sendable {
   private let question: WhyAnswer.Question
   private let last: UInt64
   private let url: BrokerURL
-  private let result = Mutex<(next: UInt64?, isKnown: Bool)>((nil, false))
+  private let result = Mutex<(next: UInt64?, timeNs: UInt64)?>(nil)
 
   init(question: WhyAnswer.Question, last: UInt64, url: BrokerURL) {
     self.question = question
@@ -47,7 +47,7 @@ private final class Replay: Sendable {
   }
 
   /// Nil where the topic does not have the event any more.
-  var found: (next: UInt64?, isKnown: Bool)? { result.withLock { $0.isKnown ? $0 : nil } }
+  var found: (next: UInt64?, timeNs: UInt64)? { result.withLock { $0 } }
 
   func run() async {
     do {
@@ -64,16 +64,21 @@ private final class Replay: Sendable {
     let events = try await client.subscribe(
       question.topic, options: .init(start: .sequence(question.sequence)))
     var key: [UInt8]?
+    var timeNs: UInt64 = 0
     // A gap throws, and ends it.
     var iterator = events.makeAsyncIterator()
     while let event = try await iterator.next() {
       if event.sequence == question.sequence {
         guard let own = event.key else { return }
         key = Array(own)
+        timeNs = event.timeNs
       } else if let key, let other = event.key, other.elementsEqual(key) {
-        return result.withLock { $0 = (event.sequence, true) }
+        return result.withLock { $0 = (event.sequence, timeNs) }
       }
-      if event.sequence >= last { return result.withLock { $0 = (nil, key != nil) } }
+      if event.sequence >= last {
+        if key != nil { result.withLock { $0 = (nil, timeNs) } }
+        return
+      }
     }
   }
 }
