@@ -53,6 +53,13 @@ struct CommandTests {
     #expect(sentence { () throws(UsageError) in _ = try pub("t", "--keyed") } != nil)
   }
 
+  @Test func aTopicMayBlockForATime() throws {
+    #expect(try !pub("t").blocks)
+    let blocking = try pub("t", "--block", "--block-timeout", "2s")
+    #expect(blocking.blocks && blocking.blockTimeoutNs == 2_000_000_000)
+    #expect(sentence { () throws(UsageError) in _ = try pub("t", "--block-timeout=2s") } != nil)
+  }
+
   @Test func policiesAndTheirBounds() throws {
     let dropping = try tail("a", "--policy", "drop-oldest", "--max-lag-events", "5")
     #expect(dropping.policy == .dropOldest && dropping.bounds.lagEvents == 5)

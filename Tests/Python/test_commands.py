@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import unittest
 
 from support import CLIENT, PATIENCE, BrokerTest, eventually, galleon_binary
@@ -56,6 +57,43 @@ class CommandTests(BrokerTest):
         self.assertEqual([(e.key, e.payload) for e in events],
                          [(b"ann", b"gold"), (b"bob", b"silver = plate"), (b"ann", b"")])
         self.assertEqual({e.headers for e in events}, {(("from", b"shell"),)})
+
+    def test_tail_says_that_it_stands_still(self):
+        # Nobody takes what it prints.
+        tail = self.start("galleon", "tail", "command.still")
+        self.subscribed("command.still")
+        publisher = self.publisher("command.still")
+        for _ in range(160):
+            publisher.publish([Event(b"x" * 50_000)])
+        publisher.flush()
+        line = tail.stderr.readline().decode()
+        self.assertRegex(line, r"^galleon: command.still stands still: what has come is not taken "
+                               r"at this end; [0-9,]+ events? waits?$")
+
+    def test_pub_says_that_it_waits(self):
+        waiting = self.connect().subscribe("command.wait", window_events=0, renew=False)
+        pub = self.start("galleon", "pub", "command.wait", "--block", "--block-timeout", "1h",
+                         "--ack", stdin=subprocess.PIPE)
+
+        def feed():
+            try:
+                for _ in range(200):
+                    pub.stdin.write(b"x" * 60_000 + b"\n")
+                pub.stdin.close()
+            except BrokenPipeError:
+                pass
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        line = pub.stderr.readline().decode()
+        self.assertEqual(
+            line, "galleon: command.wait takes nothing: it waits for a lossless subscription\n")
+        waiting.grant(UNBOUNDED, UNBOUNDED)
+        waiting.take(200)
+        self.assertEqual(pub.stderr.readline().decode(), "galleon: command.wait goes on\n")
+        feeder.join()
+        pub.stdin = None
+        self.assertEqual(pub.wait(PATIENCE), 0)
 
     def test_compressed_batches_are_read_without_codecs(self):
         lines = [f"the same line again and again {number % 3}" for number in range(3000)]

@@ -13,6 +13,10 @@ public struct PubCommand: Sendable, Equatable {
   public var headers: [Header] = []
   /// Every event of the topic must have a key, where it is created.
   public var isKeyed = false
+  /// Publishers of the topic wait for its lossless subscriptions, where it is created; and how long
+  /// at most.
+  public var blocks = false
+  public var blockTimeoutNs: UInt64?
   public var waitsForAcknowledgement = false
   public var timeToLiveNs: UInt64?
   public var compression = Compression.none
@@ -52,6 +56,14 @@ public struct PubCommand: Sendable, Equatable {
         "keyed", nil,
         "Makes the topic a keyed one where it does not exist yet: every event must have a key, and "
           + "the newest of each is known (tail --policy latest, --from state)."),
+      OptionSpec(
+        "block", nil,
+        "Makes the topic one that waits where it does not exist yet: its publishers wait for "
+          + "subscriptions with policy lossless."),
+      OptionSpec(
+        "block-timeout", "TIME",
+        "With --block: how long a subscription may hold publishers up; then it loses events. "
+          + "Default: the broker's, 1s."),
       OptionSpec("header", "NAME=VALUE", repeatable: true, "A header of every event."),
       OptionSpec("ack", nil, "Waits until the broker has accepted every event."),
       OptionSpec("ttl", "TIME", "Events older than this are not delivered any more."),
@@ -96,8 +108,11 @@ public struct PubCommand: Sendable, Equatable {
     }
     waitsForAcknowledgement = parsed.has("ack")
     // The protocol has milliseconds in 32 bits.
-    timeToLiveNs = try parsed.durationNs(
-      "ttl", in: 1_000_000...(UInt64(UInt32.max) * 1_000_000))
+    let times: ClosedRange<UInt64> = 1_000_000...(UInt64(UInt32.max) * 1_000_000)
+    timeToLiveNs = try parsed.durationNs("ttl", in: times)
+    blocks = parsed.has("block")
+    blockTimeoutNs = try parsed.durationNs("block-timeout", in: times)
+    if blockTimeoutNs != nil && !blocks { throw UsageError("--block-timeout needs --block") }
     compression =
       try parsed.choice("compress", among: [("lz4", .lz4), ("zstd", .zstd), ("none", .none)])
       ?? .none

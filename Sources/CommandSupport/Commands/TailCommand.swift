@@ -134,7 +134,8 @@ public struct TailCommand: Sendable, Equatable {
     }
     if policy == .dropOldest || policy == .disconnect, !isBounded {
       throw UsageError(
-        "that policy needs a bound: --max-lag-events, --max-lag-bytes or --max-age")
+        "that policy needs a bound: --max-lag-events, --max-lag-bytes"
+          + (policy == .disconnect ? ", --max-age or --max-no-credit" : " or --max-age"))
     }
   }
 

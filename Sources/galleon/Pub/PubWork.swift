@@ -34,6 +34,12 @@ struct PubWork: Sendable {
     var options = PublisherOptions()
     options.acknowledgement = command.waitsForAcknowledgement ? .accepted : .none
     options.isKeyed = command.isKeyed
+    options.blocks = command.blocks
+    options.blockTimeout = command.blockTimeoutNs.map { .nanoseconds(Int64(clamping: $0)) }
+    if !command.isQuiet {
+      let notes = StopNotes(command.topic, isPublisher: true)
+      options.onBlocked = { notes.take($0) }
+    }
     options.compression =
       switch command.compression {
       case .none: .none

@@ -15,6 +15,11 @@ struct TailWork: Sendable {
         // All of them before any is printed: a pattern that is wrong ends it at once.
         var subscriptions: [Subscription] = []
         for pattern in command.patterns {
+          var options = options
+          if !command.isQuiet {
+            let notes = StopNotes(pattern, isPublisher: false)
+            options.onBlocked = { notes.take($0) }
+          }
           subscriptions.append(try await client.subscribe(pattern, options: options))
         }
         await printAll(subscriptions)
