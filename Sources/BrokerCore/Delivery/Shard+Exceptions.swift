@@ -111,7 +111,7 @@ extension Shard {
       if page.address != tail.page, let next = page.next,
         (eventsMax != 0 && tail.sequence - page.endSequence > eventsMax)
           || place.offset == limit || isTooOld(subscription, page.lastTime)
-          || (eventsMax == 0 && tail.bytes - next.firstBytes > bytesMax)
+          || (bytesMax != 0 && tail.bytes - next.firstBytes > bytesMax)
       {
         place = TopicShared.Tail(
           page: next.address, offset: Page.headerBytes, sequence: next.firstSequence,

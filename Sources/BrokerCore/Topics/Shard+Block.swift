@@ -154,7 +154,7 @@ extension Shard {
       }
     }
     forEach(from: topics[id].resting, of: cursors, \.inTopic) { cursor in
-      if cursors[cursor].bytes <= position {
+      if isGating(cursor), cursors[cursor].bytes <= position {
         cursors[cursor].isUngated = true
         topics[id].isRestingStale = true
       }
