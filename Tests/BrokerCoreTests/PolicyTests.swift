@@ -19,9 +19,11 @@ import WireSupport
     return core
   }
 
-  private static func publish(_ core: CoreHarness, _ publisherSequence: UInt64) {
+  private static func publish(
+    _ core: CoreHarness, _ publisherSequence: UInt64, bytes: Int = 100
+  ) {
     var writer = BatchWriter()
-    let fits = unsafe [UInt8](repeating: 7, count: 100).withUnsafeBytes {
+    let fits = unsafe [UInt8](repeating: 7, count: bytes).withUnsafeBytes {
       unsafe writer.append(payload: $0, key: nil)
     }
     precondition(fits)
@@ -57,6 +59,20 @@ import WireSupport
     let row = core.region.subscriptions(shard: core.connections[2]!.shard)[0]
     #expect(row.get(.droppedEvents, at: Int(GapCause.dropOldest.rawValue)) == 2)
     #expect(row.get(.deliveredEvents) == 2)
+  }
+
+  /// A page that has one event which is too old, and one that is not.
+  @Test(arguments: [1, 2])
+  func dropOldestKeepsWhatIsNotTooOld(shards: Int) throws {
+    let core = Self.stalled(SetPolicy(policy: .dropOldest, lagMsMax: 1000), shards: shards)
+    for sequence: UInt64 in 1...4 {
+      Self.publish(core, sequence, bytes: 900)
+      core.advance(milliseconds: sequence == 1 ? 800 : 100)
+    }
+    Self.grant(core)
+    let row = core.region.subscriptions(shard: core.connections[2]!.shard)[0]
+    #expect(row.get(.droppedEvents, at: Int(GapCause.dropOldest.rawValue)) == 1)
+    #expect(row.get(.deliveredEvents) == 3)
   }
 
   @Test(arguments: [1, 2])

@@ -150,10 +150,10 @@ import WireSupport
     #expect(row.get(.droppedEvents, at: Int(GapCause.blockTimeout.rawValue)) == account.lost)
   }
 
-  /// Who never held publishers back does not hear that it did so for too long.
-  @Test(arguments: [1, 2])
-  func onlyWhoHeldBackTimedOut(shards: Int) {
-    let core = core(shards: shards)
+  /// Who never held publishers back does not hear that it did so for too long, at rest or not.
+  @Test(arguments: [1, 2], [1, 1000])
+  func onlyWhoHeldBackTimedOut(shards: Int, stalledTailsMin: Int) {
+    let core = core(shards: shards) { $0.stalledTailsMin = UInt32(stalledTailsMin) }
     core.hello(1)
     let open = OpenTopic(
       mode: .openOrCreate, options: [.block], ackLevel: .accepted, blockTimeoutMs: 0,
@@ -171,6 +171,28 @@ import WireSupport
     #expect(rows[0].get(.droppedEvents, at: timedOut) > 0)
     #expect(rows[1].get(.droppedEvents, at: timedOut) == 0)
     #expect(rows[1].get(.droppedEvents, at: Int(GapCause.ringOverrun.rawValue)) > 0)
+  }
+
+  /// The only page is being given up when somebody becomes lossless who has not had it.
+  @Test(arguments: [1, 2])
+  func aRingThatIsGivenUpIsHeldBackForATime(shards: Int) {
+    let core = core(shards: shards) { $0.ringBytesLeft = 2048 }
+    core.hello(1)
+    core.openTopic(1, "slow", ref: 1, options: [.block])
+    core.openTopic(1, "other", ref: 2)
+    core.hello(2)
+    core.subscribe(2, "slow", policy: .dropOldest, events: 0)
+    core.publish(1, batch(1), ref: 1)
+    _ = core.takeTypes(on: 1)
+    core.publish(1, batch(1), ref: 2)
+    #expect(core.shards[0].vacatingTopics.count == 1)
+    core.send(on: 2) { SetPolicy(policy: .lossless).encode(into: &$0, ref: 1, correlation: 9) }
+    core.advance(milliseconds: 200)
+    #expect(acks(core, 1) == 0)
+    core.advance(milliseconds: 400)
+    #expect(acks(core, 1) == 1)
+    let row = core.region.subscriptions(shard: 1 % shards)[0]
+    #expect(row.get(.droppedEvents, at: Int(GapCause.blockTimeout.rawValue)) == 1)
   }
 
   /// The one page of the pool is its only topic's last one.

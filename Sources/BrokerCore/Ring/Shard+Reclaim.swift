@@ -208,7 +208,12 @@ extension Shard {
   func finishVacating(_ id: UInt32) -> Bool {
     let end = topics[id].nextSequence
     if lowestHold(id) < end {
-      guard nowNs - topics[id].vacatedNs >= Shard.leaveNs, moveAll(id, to: end) else {
+      guard nowNs - topics[id].vacatedNs >= Shard.leaveNs else { return false }
+      guard moveAll(id, to: end) else {
+        // A subscription that has become lossless since then keeps the page, for as long as it may.
+        if topics[id].shared.settings.isBlock, lowestGate(id) < topics[id].totalBytes {
+          press(id, upTo: topics[id].totalBytes)
+        }
         return false
       }
     }
