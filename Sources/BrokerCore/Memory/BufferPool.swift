@@ -80,6 +80,15 @@ struct BufferPool: ~Copyable {
     }
   }
 
+  #if DEBUG
+    /// Takes a buffer back that counts as handed out for good.
+    func forget(_ buffer: inout Buffer) {
+      let usedBytes = usedBytes
+      give(&buffer)
+      unsafe state.pointee.usedBytes = usedBytes
+    }
+  #endif
+
   /// Makes room for `bytes` more at the end of `buffer`: moves its content to the front, or to a
   /// larger block. False where the limit does not allow it; the buffer is then as it was.
   func ensure(_ buffer: inout Buffer, room bytes: Int) -> Bool {

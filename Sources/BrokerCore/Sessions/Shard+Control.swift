@@ -107,7 +107,7 @@ extension Shard {
     unpause(slot)
     inputPool.give(&connections[slot].input)
     #if DEBUG
-      if plants(.memoryKept) { connections[slot].stash = Buffer() }
+      if plants(.memoryKept) { outputPool.forget(&connections[slot].stash) }
     #endif
     outputPool.give(&connections[slot].stash)
     outputPool.give(&connections[slot].control)
