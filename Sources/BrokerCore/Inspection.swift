@@ -10,6 +10,8 @@ package struct ShardUsage: Equatable, Sendable {
   package var publishers = 0
   package var subscriptions = 0
   package var cursors = 0
+  package var bounds = 0
+  package var rests = 0
   package var patterns = 0
   package var links = 0
   package var writers = 0
@@ -45,6 +47,8 @@ extension Shard {
     usage.publishers = publishers.used
     usage.subscriptions = subscriptions.used
     usage.cursors = cursors.used
+    usage.bounds = bounds.used
+    usage.rests = rests.used
     usage.patterns = patterns.used
     usage.links = links.used
     usage.writers = writers.used
@@ -223,7 +227,7 @@ extension Shard {
     var fault: String?
     forEach(from: patterns[subscriptions[slot].pattern].links, of: links, \.inPattern) { link in
       let id = links[link].topic
-      guard links[link].restedThrough >= subscriptions[slot].restNumber else { return }
+      guard links[link].restedThrough >= rests[subscriptions[slot].rest].number else { return }
       guard let cursor = findCursor(slot, id) else {
         fault = "it rests without a cursor in topic \(id)"
         return

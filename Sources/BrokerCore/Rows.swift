@@ -79,11 +79,11 @@ struct ConnectionEntry: BitwiseCopyable {
   var lastPublisher: UInt32 = noSlot
   /// The first topic that was named to the client, and the others as a set of bits.
   var announcedFirst: UInt32 = 0
+  var heartbeatMs: UInt32
   var announced = Buffer()
   var control = Buffer()
   var stash = Buffer()
   var input = Buffer()
-  var heartbeatNs: UInt64
   var openedNs: UInt64
   var heardNs: UInt64
   /// When its socket last gave something.
@@ -150,34 +150,46 @@ struct SubscriptionEntry: BitwiseCopyable {
   var creditBytes: UInt64
   var sentEvents: UInt64 = 0
   var sentBytes: UInt64 = 0
-  var lagEventsMax: UInt64
-  var lagBytesMax: UInt64
-  /// Age in milliseconds beyond which an event is not delivered, or ends the session; 0 for none.
-  var lagMsMax: UInt32 = 0
-  /// With disconnect: how long it may be without credit while something is pending; 0 for no bound.
-  var noCreditMsMax: UInt32 = 0
-  /// With sample: events whose sequence is a multiple of it are delivered.
-  var sampleEvery: UInt32 = 1
+  /// How far it may fall behind; most have no bound, and no row. See `bounds(of:)`.
+  var bounds: UInt32 = noSlot
   /// Under which number it is observed.
   var watch: UInt32 = noSlot
   /// What its client is to be told, or has been, about why it is held back.
   var notice: UInt32 = noSlot
   /// Since when it is held back for the reason that its counters say.
   var blockedNs: UInt64 = 0
-  /// Nothing can be sent to it for a while now; see `rest`. New tails that have found it so before.
-  var isResting = false
+  /// Nothing can be sent to it for a while now; see `rest(_:)`. New tails that have found it so
+  /// before.
+  var rest: UInt32 = noSlot
   var stalledTails: UInt32 = 0
-  /// Rises with each that goes to rest.
-  var restNumber: UInt64 = 0
-  /// Of what has matched its pattern, how much is in its account.
-  var bookedEvents: UInt64 = 0
-  var bookedBytes: UInt64 = 0
   var inPattern = Links()
   var inConnection = Links()
   var serving = Links()
 
+  var isResting: Bool { rest != noSlot }
   /// Both totals bind; what was overdrawn is a debt.
   var hasCredit: Bool { sentEvents < creditEvents && sentBytes < creditBytes }
+}
+
+/// How far a subscription may fall behind; 0 stands for no bound.
+struct BoundsEntry: BitwiseCopyable, Equatable {
+  var events: UInt64 = 0
+  var bytes: UInt64 = 0
+  /// Age in milliseconds beyond which an event is not delivered, or ends the session.
+  var ageMs: UInt32 = 0
+  /// With disconnect: how long it may be without credit while something is pending.
+  var noCreditMs: UInt32 = 0
+  /// With sample: events whose sequence is a multiple of it are delivered.
+  var sampleEvery: UInt32 = 1
+}
+
+/// A subscription that rests.
+struct RestEntry: BitwiseCopyable {
+  /// Rises with each that goes to rest.
+  var number: UInt64
+  /// Of what has matched its pattern, how much is in its account.
+  var bookedEvents: UInt64
+  var bookedBytes: UInt64
 }
 
 /// Where a subscription stands in a topic in which it is not at the shard's tail.
@@ -225,12 +237,12 @@ struct PatternEntry: BitwiseCopyable {
   var isExact: Bool
   /// For want of a link it misses a topic: its subscriptions end, and it takes no new ones.
   var isIncomplete = false
+  var subscriptionCount: UInt32 = 0
   var subscriptions: UInt32 = noSlot
   /// Subscriptions that rest, by when they began to, and what has matched while some did.
   var resting: UInt32 = noSlot
   var restingEvents: UInt64 = 0
   var restingBytes: UInt64 = 0
-  var subscriptionCount: UInt32 = 0
   var links: UInt32 = noSlot
   /// The next pattern whose name has the same hash.
   var sameHash: UInt32 = noSlot

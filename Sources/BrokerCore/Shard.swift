@@ -31,6 +31,8 @@ public final class Shard {
   let connections: Table<ConnectionEntry>
   let publishers: Table<PublisherEntry>
   let subscriptions: Table<SubscriptionEntry>
+  let bounds: Table<BoundsEntry>
+  let rests: Table<RestEntry>
   let cursors: Table<CursorEntry>
   let passes: Table<PassEntry>
   let patterns: Table<PatternEntry>
@@ -176,6 +178,8 @@ public final class Shard {
     cursorIndex = HashIndex(secret: broker.secret)
     patternIndex = HashIndex(secret: broker.secret)
     subscriptions = Table(capacity: limits.subscriptionsMax)
+    bounds = Table(capacity: limits.subscriptionsMax)
+    rests = Table(capacity: limits.subscriptionsMax)
     cursors = Table(capacity: limits.cursorsMax)
     passes = Table(capacity: limits.cursorsMax)
     randomState = broker.instance &+ UInt64(index)

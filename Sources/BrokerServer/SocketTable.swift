@@ -95,6 +95,8 @@ struct SocketTable: ~Copyable {
       let id = unsafe ConnectionID(word: ready[state.pointee.readyHead])
       unsafe state.pointee.readyHead = (state.pointee.readyHead + 1) % capacity
       unsafe state.pointee.readyCount -= 1
+      // From the beginning again, or in time all of the memory would be touched.
+      if readyCount == 0 { unsafe state.pointee.readyHead = 0 }
       guard isThere(id) else { continue }
       unsafe entries[Int(id.slot)].isListed = false
       return id

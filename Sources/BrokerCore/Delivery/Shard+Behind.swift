@@ -72,12 +72,13 @@ extension Shard {
       guard entry.policy == Policy.disconnect.rawValue, entry.ready != noSlot,
         !(connections[slot].isWritable && entry.hasCredit)
       else { return }
-      if entry.noCreditMsMax != 0, !entry.hasCredit,
-        nowNs - entry.blockedNs > UInt64(entry.noCreditMsMax) * 1_000_000
+      let bounds = bounds(of: subscription)
+      if bounds.noCreditMs != 0, !entry.hasCredit,
+        nowNs - entry.blockedNs > UInt64(bounds.noCreditMs) * 1_000_000
       {
         isTooLong = true
       }
-      guard entry.lagMsMax != 0 else { return }
+      guard bounds.ageMs != 0 else { return }
       forEach(from: entry.cursors, of: cursors, \.inSubscription) { cursor in
         if let batch = nextBatch(cursor), isTooOld(subscription, batch) { isTooLong = true }
       }
@@ -107,9 +108,8 @@ extension Shard {
 
   /// Whether a cursor is further behind `end` than its subscription's bounds.
   func exceedsLag(_ slot: UInt32, _ cursor: UInt32, _ end: TopicShared.Tail) -> Bool {
-    let eventsMax = subscriptions[slot].lagEventsMax
-    let bytesMax = subscriptions[slot].lagBytesMax
-    return (eventsMax != 0 && end.sequence - cursors[cursor].sequence > eventsMax)
-      || (bytesMax != 0 && end.bytes - cursors[cursor].bytes > bytesMax)
+    let bounds = bounds(of: slot)
+    return (bounds.events != 0 && end.sequence - cursors[cursor].sequence > bounds.events)
+      || (bounds.bytes != 0 && end.bytes - cursors[cursor].bytes > bounds.bytes)
   }
 }

@@ -17,7 +17,7 @@ extension Shard {
   }
 
   private func isTooOld(_ subscription: UInt32, _ time: UInt64) -> Bool {
-    let ms = subscriptions[subscription].lagMsMax
+    let ms = bounds(of: subscription).ageMs
     return ms != 0 && realtimeNs > time + UInt64(ms) * 1_000_000
   }
 
@@ -94,8 +94,8 @@ extension Shard {
     guard let oldest = nextBatch(cursor),
       exceedsLag(subscription, cursor, tail) || isTooOld(subscription, oldest)
     else { return }
-    let eventsMax = subscriptions[subscription].lagEventsMax
-    let bytesMax = subscriptions[subscription].lagBytesMax
+    let bounds = bounds(of: subscription)
+    let (eventsMax, bytesMax) = (bounds.events, bounds.bytes)
     var place = TopicShared.Tail(
       page: cursors[cursor].page, offset: Int(cursors[cursor].offset),
       sequence: cursors[cursor].sequence, bytes: cursors[cursor].bytes)

@@ -56,10 +56,13 @@ extension Shard {
     let pattern = subscriptions[subscription].pattern
     restNumber += 1
     restingCount += 1
-    subscriptions[subscription].isResting = true
-    subscriptions[subscription].restNumber = restNumber
-    subscriptions[subscription].bookedEvents = patterns[pattern].restingEvents
-    subscriptions[subscription].bookedBytes = patterns[pattern].restingBytes
+    guard
+      let row = rests.insert(
+        RestEntry(
+          number: restNumber, bookedEvents: patterns[pattern].restingEvents,
+          bookedBytes: patterns[pattern].restingBytes))
+    else { preconditionFailure("more subscriptions rest than there are") }
+    subscriptions[subscription].rest = row
     remove(subscription, from: &patterns[pattern].subscriptions, of: subscriptions, \.inPattern)
     append(subscription, to: &patterns[pattern].resting, of: subscriptions, \.inPattern)
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
@@ -97,7 +100,8 @@ extension Shard {
   func rouse(_ subscription: UInt32) {
     guard subscriptions[subscription].isResting else { return }
     bookResting(subscription)
-    subscriptions[subscription].isResting = false
+    rests.remove(subscriptions[subscription].rest)
+    subscriptions[subscription].rest = noSlot
     subscriptions[subscription].stalledTails = 0
     restingCount -= 1
     let pattern = subscriptions[subscription].pattern
@@ -131,8 +135,8 @@ extension Shard {
     let pattern = links[link].pattern
     var slot = subscriptions[patterns[pattern].resting].inPattern.previous
     let told = links[link].restedThrough
-    links[link].restedThrough = subscriptions[slot].restNumber
-    while subscriptions[slot].restNumber > told {
+    links[link].restedThrough = rests[subscriptions[slot].rest].number
+    while rests[subscriptions[slot].rest].number > told {
       let isPlaced = placeResting(slot, links[link].topic, at: old)
       // Only now: making room for a cursor may have roused others.
       let isFirst = slot == patterns[pattern].resting
@@ -163,12 +167,12 @@ extension Shard {
   /// Books what a resting subscription has matched and lost since the last time.
   private func bookResting(_ subscription: UInt32) {
     let pattern = subscriptions[subscription].pattern
-    let events = patterns[pattern].restingEvents - subscriptions[subscription].bookedEvents
-    let bytes = patterns[pattern].restingBytes - subscriptions[subscription].bookedBytes
-    if events > 0 {
-      counters.matched(subscription, events: events, bytes: bytes)
-      subscriptions[subscription].bookedEvents = patterns[pattern].restingEvents
-      subscriptions[subscription].bookedBytes = patterns[pattern].restingBytes
+    let amount = unbooked(subscription)
+    if amount.events > 0 {
+      counters.matched(subscription, events: amount.events, bytes: amount.bytes)
+      let row = subscriptions[subscription].rest
+      rests[row].bookedEvents = patterns[pattern].restingEvents
+      rests[row].bookedBytes = patterns[pattern].restingBytes
     }
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) { cursor in
       guard cursors[cursor].list == .overrun else { return }
@@ -184,13 +188,12 @@ extension Shard {
 
   /// What has matched a resting subscription and is not in its account.
   func unbooked(_ subscription: UInt32) -> Ledger.Amount {
-    var amount = Ledger.Amount()
-    guard subscriptions[subscription].isResting else { return amount }
+    let row = subscriptions[subscription].rest
+    guard row != noSlot else { return Ledger.Amount() }
     let pattern = subscriptions[subscription].pattern
-    amount.events =
-      patterns[pattern].restingEvents - subscriptions[subscription].bookedEvents
-    amount.bytes = patterns[pattern].restingBytes - subscriptions[subscription].bookedBytes
-    return amount
+    return Ledger.Amount(
+      events: patterns[pattern].restingEvents - rests[row].bookedEvents,
+      bytes: patterns[pattern].restingBytes - rests[row].bookedBytes)
   }
 
   /// Brings the accounts of all that rest up to date, some in each turn and not too often. Where no
@@ -299,8 +302,8 @@ extension Shard {
     let subscription = cursors[cursor].subscription
     guard subscriptions[subscription].policy == Policy.disconnect.rawValue else { return }
     let id = cursors[cursor].topic
-    let eventsMax = subscriptions[subscription].lagEventsMax
-    let bytesMax = subscriptions[subscription].lagBytesMax
+    let bounds = bounds(of: subscription)
+    let (eventsMax, bytesMax) = (bounds.events, bounds.bytes)
     if eventsMax != 0, eventsMax < .max - cursors[cursor].sequence {
       topics[id].lagDueSequence = min(
         topics[id].lagDueSequence, cursors[cursor].sequence + eventsMax)

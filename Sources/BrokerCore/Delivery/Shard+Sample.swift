@@ -32,7 +32,7 @@ extension Shard {
   /// Whether a subscription wants a topic's events one by one, and not as they lie in the ring.
   func samples(_ subscription: UInt32) -> Bool {
     subscriptions[subscription].policy == Policy.sample.rawValue
-      && subscriptions[subscription].sampleEvery > 1
+      && bounds(of: subscription).sampleEvery > 1
   }
 
   func addSampled(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
@@ -47,6 +47,7 @@ extension Shard {
       preconditionFailure("a ready cursor without a page")
     }
     let entry = subscriptions[subscription]
+    let every = UInt64(bounds(of: subscription).sampleEvery)
     var sampling = Sampling(
       place: TopicShared.Tail(
         page: before.page, offset: Int(before.offset), sequence: before.sequence,
@@ -67,7 +68,7 @@ extension Shard {
         break
       }
       do throws(WireError) {
-        guard try select(batch, every: UInt64(entry.sampleEvery), &sampling, in: page) else { break }
+        guard try select(batch, every: every, &sampling, in: page) else { break }
       } catch {
         guard sampling.place.sequence == before.sequence else { break }
         // Frames of this plan may yet be taken back, and what is lost here is booked for good.

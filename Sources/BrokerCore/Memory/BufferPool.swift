@@ -5,10 +5,15 @@
 /// One thread owns a pool.
 @safe
 struct BufferPool: ~Copyable {
-  /// What a pattern of usual length takes: each waiting subscriber may have one of its own.
-  static let bytesMin = 32
-  /// 32 B << 18 = 8 MiB: more than the largest frame an operator can allow.
-  static let classes = 19
+  /// 16 B << 19 = 8 MiB: more than the largest frame an operator can allow.
+  static let classes = 20
+  /// What a pattern of usual length takes: each waiting subscriber may have one of its own. With
+  /// the allocator's own 8 bytes it is 32; a block of 32 would take 48.
+  private static let bytesMin = 24
+
+  fileprivate static func blockBytes(_ sizeClass: Int) -> Int {
+    sizeClass == 0 ? bytesMin : 16 << sizeClass
+  }
 
   private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let state: UnsafeMutablePointer<State>
@@ -45,33 +50,32 @@ struct BufferPool: ~Copyable {
   var usedBytes: Int { unsafe state.pointee.usedBytes }
 
   private static func sizeClass(_ bytes: Int) -> Int {
-    let rounded = max(bytes, bytesMin) - 1
-    return max(0, Int.bitWidth - rounded.leadingZeroBitCount - bytesMin.trailingZeroBitCount)
+    bytes <= bytesMin ? 0 : Int.bitWidth - (bytes - 1).leadingZeroBitCount - 4
   }
 
   /// An empty buffer of at least `bytes`; nil where the limit does not allow it.
   func take(_ bytes: Int) -> Buffer? {
     let index = Self.sizeClass(bytes)
     precondition(index < Self.classes, "a buffer that no frame needs")
-    let size = Self.bytesMin << index
+    let size = Self.blockBytes(index)
     guard unsafe state.pointee.usedBytes + size <= limitBytes else { return nil }
     unsafe state.pointee.usedBytes += size
     if let block = unsafe free[index] {
       unsafe free[index] = block.load(as: UnsafeMutableRawPointer?.self)
       unsafe state.pointee.keptBytes -= size
-      return unsafe Buffer(block, capacity: size)
+      return unsafe Buffer(block, sizeClass: index)
     }
-    return unsafe Buffer(.allocate(byteCount: size, alignment: 16), capacity: size)
+    return unsafe Buffer(.allocate(byteCount: size, alignment: 16), sizeClass: index)
   }
 
   /// Takes a buffer back; an empty one is no buffer and is fine.
   func give(_ buffer: inout Buffer) {
     guard let block = unsafe buffer.memory else { return }
     let size = buffer.capacity
+    let index = buffer.sizeClass
     buffer = Buffer()
     unsafe state.pointee.usedBytes -= size
     if unsafe state.pointee.keptBytes + size <= Self.keepBytesMax {
-      let index = Self.sizeClass(size)
       unsafe block.storeBytes(of: free[index], as: UnsafeMutableRawPointer?.self)
       unsafe free[index] = block
       unsafe state.pointee.keptBytes += size
@@ -108,21 +112,38 @@ struct BufferPool: ~Copyable {
   }
 }
 
-/// A run of bytes in a block of a `BufferPool`; a plain value, owned by the row that holds it.
+/// A run of bytes in a block of a `BufferPool`; a plain value, owned by the row that holds it. Each
+/// connection has several, most of them empty: so it is packed into 16 bytes.
 ///
 /// `@safe`: `start <= end <= capacity` holds always, and only the pool makes and ends one.
 @safe
 struct Buffer: BitwiseCopyable {
   fileprivate var memory: UnsafeMutableRawPointer?
-  private(set) var capacity = 0
-  fileprivate(set) var start = 0
-  fileprivate(set) var end = 0
+  /// The block's class, and where the content starts and ends: 24 bits, as no block is larger than
+  /// 8 MiB.
+  private var startAndClass: UInt32
+  private var endWord: UInt32 = 0
 
-  init() { unsafe memory = nil }
+  private static let startBits: UInt32 = 24
 
-  fileprivate init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+  init() { unsafe (memory, startAndClass) = (nil, 0) }
+
+  fileprivate init(_ memory: UnsafeMutableRawPointer, sizeClass: Int) {
     unsafe self.memory = memory
-    self.capacity = capacity
+    startAndClass = UInt32(sizeClass) << Self.startBits
+  }
+
+  fileprivate var sizeClass: Int { Int(startAndClass >> Self.startBits) }
+  var capacity: Int { unsafe memory == nil ? 0 : BufferPool.blockBytes(sizeClass) }
+
+  fileprivate(set) var start: Int {
+    get { Int(startAndClass & (1 << Self.startBits - 1)) }
+    set { startAndClass = UInt32(sizeClass) << Self.startBits | UInt32(newValue) }
+  }
+
+  fileprivate(set) var end: Int {
+    get { Int(endWord) }
+    set { endWord = UInt32(newValue) }
   }
 
   var count: Int { end - start }

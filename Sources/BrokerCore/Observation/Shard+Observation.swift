@@ -104,7 +104,7 @@ extension Shard {
     let isSample = frame.leftEvents > 0
     noteFate(
       watch, frame.before.topic, isSample ? .sampled : .delivered,
-      detail: isSample ? min(subscriptions[frame.subscription].sampleEvery, 0xFF_FFFF) : 0,
+      detail: isSample ? min(bounds(of: frame.subscription).sampleEvery, 0xFF_FFFF) : 0,
       first...(first + count - 1), nowNs: nowNs)
   }
 

@@ -25,16 +25,39 @@ extension Shard {
     }
   }
 
+  func bounds(of subscription: UInt32) -> BoundsEntry {
+    let row = subscriptions[subscription].bounds
+    return row == noSlot ? BoundsEntry() : bounds[row]
+  }
+
+  func setBounds(_ subscription: UInt32, _ wanted: BoundsEntry) {
+    let row = subscriptions[subscription].bounds
+    if row != noSlot {
+      bounds[row] = wanted
+    } else if wanted != BoundsEntry() {
+      guard let fresh = bounds.insert(wanted) else {
+        preconditionFailure("more subscriptions with bounds than subscriptions")
+      }
+      subscriptions[subscription].bounds = fresh
+    }
+  }
+
+  func endBounds(_ subscription: UInt32) {
+    let row = subscriptions[subscription].bounds
+    if row != noSlot { bounds.remove(row) }
+    subscriptions[subscription].bounds = noSlot
+  }
+
   private func setPolicy(_ subscription: UInt32, _ wanted: SetPolicy, _ policy: Policy) {
     rouse(subscription)
     scansLeft -= Int(subscriptions[subscription].cursorCount)
     let was = subscriptions[subscription].policy
     subscriptions[subscription].policy = policy.rawValue
-    subscriptions[subscription].lagEventsMax = wanted.lagEventsMax
-    subscriptions[subscription].lagBytesMax = wanted.lagBytesMax
-    subscriptions[subscription].lagMsMax = wanted.lagMsMax
-    subscriptions[subscription].noCreditMsMax = wanted.noCreditMsMax
-    subscriptions[subscription].sampleEvery = max(1, wanted.sampleEvery)
+    setBounds(
+      subscription,
+      BoundsEntry(
+        events: wanted.lagEventsMax, bytes: wanted.lagBytesMax, ageMs: wanted.lagMsMax,
+        noCreditMs: wanted.noCreditMsMax, sampleEvery: max(1, wanted.sampleEvery)))
     if policy == .disconnect, wanted.lagMsMax != 0 || wanted.noCreditMsMax != 0 {
       connections[subscriptions[subscription].connection].hasTimedPolicy = true
     }

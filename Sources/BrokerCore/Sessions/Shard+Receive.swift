@@ -21,7 +21,7 @@ extension Shard {
     let entry = ConnectionEntry(
       generation: generationCount,
       inputLengthMax: UInt32(WireLimits.frameLengthMaxBeforeWelcome),
-      heartbeatNs: UInt64(limits.heartbeatMs) * 1_000_000, openedNs: nowNs, heardNs: nowNs)
+      heartbeatMs: UInt32(limits.heartbeatMs), openedNs: nowNs, heardNs: nowNs)
     guard let slot = connections.insert(entry) else { return nil }
     counters.connectionOpened(slot, peer: peer, realtimeNs: realtimeNs)
     if nextSweepNs == 0 { nextSweepNs = nowNs + Shard.sweepNs }
@@ -366,7 +366,7 @@ extension Shard {
     connections[slot].outputLengthMax = UInt32(
       hello.frameLengthMax == 0
         ? limits.frameLengthMax : min(Int(hello.frameLengthMax), limits.frameLengthMax))
-    connections[slot].heartbeatNs = UInt64(heartbeatMs) * 1_000_000
+    connections[slot].heartbeatMs = UInt32(heartbeatMs)
     counters.welcomed(slot, session: session, codecs: codecs, name: hello.clientName)
     let welcome = Welcome(
       version: UInt16(connections[slot].version), codecs: codecs,

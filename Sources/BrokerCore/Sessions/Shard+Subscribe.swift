@@ -41,11 +41,12 @@ extension Shard {
       connection: slot, ref: header.ref, pattern: pattern, generation: generationCount,
       policy: policy.rawValue, weight: max(1, subscribe.weight), turns: max(1, subscribe.weight),
       correlation: header.correlation, creditEvents: subscribe.eventsTotal,
-      creditBytes: subscribe.bytesTotal, lagEventsMax: subscribe.lagEventsMax,
-      lagBytesMax: subscribe.lagBytesMax)
+      creditBytes: subscribe.bytesTotal)
     guard let subscription = subscriptions.insert(entry) else {
       preconditionFailure("room for a subscription was checked")
     }
+    setBounds(
+      subscription, BoundsEntry(events: subscribe.lagEventsMax, bytes: subscribe.lagBytesMax))
     #if DEBUG
       if plants(.creditLeakedOnResume), subscribe.positionsCount > 0 {
         subscriptions[subscription].sentEvents = 1
@@ -183,6 +184,7 @@ extension Shard {
     subscriptionIndex.remove(connection, subscriptions[subscription].ref)
     endWatch(subscription)
     endNotice(&subscriptions[subscription].notice)
+    endBounds(subscription)
     let account = counters.subscriptionClosed(subscription)
     subscriptions[subscription].generation = 0
     subscriptions.remove(subscription)

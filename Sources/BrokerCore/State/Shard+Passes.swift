@@ -187,7 +187,7 @@ extension Shard {
       through: passes[pass].through.sequence - 1, place: passes[pass].place,
       eventsMax: events, bytesMax: bytes,
       recordsMax: Int(connections[slot].outputLengthMax) - DeliverSelected.prefixSize,
-      ageMsMax: conflates(subscription, id) ? entry.lagMsMax : 0,
+      ageMsMax: conflates(subscription, id) ? bounds(of: subscription).ageMs : 0,
       random: nextRandom(), buffer: buffer)
     passes[pass].reservedEvents = events
     passes[pass].reservedBytes = bytes

@@ -69,7 +69,7 @@ extension Shard {
         return
       }
       let silentNs = nowNs - connections[slot].heardNs
-      let heartbeatNs = connections[slot].heartbeatNs
+      let heartbeatNs = UInt64(connections[slot].heartbeatMs) * 1_000_000
       if silentNs > heartbeatNs * 5 / 2 {
         close(slot, .heartbeatTimeout)
       } else if silentNs > heartbeatNs && !connections[slot].hasPingOutstanding {
