@@ -112,7 +112,7 @@ extension Shard {
   /// that were too old.
   func observePass(_ cursor: UInt32, _ pass: PassEntry) {
     let subscription = cursors[cursor].subscription
-    let ageMs = pass.expiredEvents > 0 ? subscriptions[subscription].lagMsMax : 0
+    let ageMs = pass.expiredEvents > 0 ? bounds(of: subscription).ageMs : 0
     noteFate(
       of: subscription, cursors[cursor].topic, .conflated, detail: min(ageMs, 0xFF_FFFF),
       from: pass.isState ? 1 : cursors[cursor].sequence, before: pass.through.sequence)
