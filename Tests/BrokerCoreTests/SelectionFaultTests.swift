@@ -91,6 +91,32 @@ import WireFormat
     #expect(try test.taken() == [.event(203, "a", "2")])
   }
 
+  /// The ring runs over what comes behind a state that waits to be asked for.
+  @Test(arguments: [1, 2])
+  func theGapBehindAStateIsToldBeforeIt(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    test.publish(1, ("a", "1"))
+    test.subscribe(SetPolicy(policy: .lossless), start: .state)
+    // As if others had all that passes may have.
+    let shard = test.core.shards[shards - 1]
+    shard.passBytes += limits.outputBytes
+    test.grant()
+    let payload = String(repeating: "x", count: 400)
+    for i in UInt64(2)...201 { test.publish(i, ("k", payload)) }
+    guard case .gap(2, let last)? = try test.taken().first else {
+      Issue.record("no gap")
+      return
+    }
+    shard.passBytes -= limits.outputBytes
+    test.core.advance(milliseconds: 100)
+    let sent = try test.taken()
+    #expect(sent.prefix(3) == [.reset, .event(1, "a", "1"), .passed(.conflated, 0, 1, 0)])
+    #expect(sent.dropFirst(3).first == .event(last + 1, "k", payload))
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
   /// A batch that cannot be opened is lost once, also where the socket takes back what came
   /// before it.
   @Test(arguments: [1, 2])

@@ -146,6 +146,13 @@ extension Shard {
     return pass != noSlot && passes[pass].step == .filled
   }
 
+  /// Whether a cursor's pass has asked, or waits for room to ask. The ring may run over the cursor of
+  /// a state meanwhile: then it has a turn all the same, for the gap.
+  func awaitsAnswer(_ cursor: UInt32) -> Bool {
+    let pass = cursors[cursor].pass
+    return pass != noSlot && (passes[pass].step == .asking || passes[pass].step == .waiting)
+  }
+
   /// Lets as many of those that wait ask as there is room for.
   func askWaiting() {
     var left = min(
