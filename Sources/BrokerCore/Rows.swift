@@ -123,6 +123,13 @@ struct PublisherEntry: BitwiseCopyable {
   var grantSent: UInt64 = 0
   var sentBytes: UInt64 = 0
   var inConnection = Links()
+
+  /// It has published a batch.
+  @inline(__always)
+  mutating func note(_ batch: ValidBatch) {
+    nextPublisherSequence = batch.nextPublisherSequence
+    sentBytes += UInt64(batch.charge)
+  }
 }
 
 struct SubscriptionEntry: BitwiseCopyable {
@@ -325,6 +332,18 @@ struct TopicEntry: BitwiseCopyable {
   var pressedNs: UInt64 = 0
   var pressedLastNs: UInt64 = 0
   var pressedBytes: UInt64 = 0
+
+  /// Its owner has appended a batch.
+  /// - Returns: whether it is the first since the topic was listed as grown.
+  @inline(__always)
+  mutating func grow(events: Int, charge: Int) -> Bool {
+    nextSequence += UInt64(events)
+    totalBytes += UInt64(charge)
+    batches += 1
+    let isFirst = !isListedAsGrown
+    isListedAsGrown = true
+    return isFirst
+  }
 }
 
 /// A publisher as its topic's owner sees it.

@@ -85,11 +85,9 @@ public func validateBatch(
     throw WireError(
       .malformedBatch, offset: BatchField.length, need: length, have: bytes.count)
   }
-  var at = length
-  while at < padded {
-    let byte = unsafe base.loadUInt8(at)
-    guard byte == 0 else { throw WireError(.malformedBatch, offset: at, have: Int(byte)) }
-    at += 1
+  // The padding is the end of the last word.
+  if padded != length, unsafe base.loadUInt64(padded - 8) >> UInt64(8 * (length & 7)) != 0 {
+    throw unsafe stainedPadding(base, length..<padded)
   }
 
   let count = unsafe Int(Batch.count(base))
@@ -141,12 +139,29 @@ public func validateBatch(
   if !isCompressed {
     let records = unsafe UnsafeRawBufferPointer(
       start: base + BatchField.size, count: decodedLength)
-    try unsafe checkRecords(records, count: count, requireKey: limits.requireKey)
+    // Of one record without flags there is nothing to check but its size.
+    let isPlain =
+      unsafe count == 1 && !limits.requireKey && base.loadUInt32(BatchField.size)
+      == UInt32(truncatingIfNeeded: decodedLength - RecordWord.bytes)
+      && decodedLength - RecordWord.bytes <= RecordWord.sizeMax
+    if !isPlain {
+      try unsafe checkRecords(records, count: count, requireKey: limits.requireKey)
+    }
   }
   return ValidBatch(
     length: length, paddedLength: padded, count: count, decodedLength: decodedLength,
     publisherSequence: sequence, codec: codec,
     needsOpening: isCompressed && limits.opensCompressed)
+}
+
+/// The first byte of a batch's padding that is not 0.
+@unsafe
+@_noLocks private func stainedPadding(
+  _ base: UnsafeRawPointer, _ padding: Range<Int>
+) -> WireError {
+  var at = padding.lowerBound
+  while at < padding.upperBound - 1, unsafe base.loadUInt8(at) == 0 { at += 1 }
+  return WireError(.malformedBatch, offset: at, have: unsafe Int(base.loadUInt8(at)))
 }
 
 extension CodecSet {

@@ -256,6 +256,14 @@ extension Shard {
     var batches: UInt32 = 0
     var endSequence: UInt64 = 0
     var endBytes: UInt64 = 0
+
+    @inline(__always)
+    mutating func add(_ count: UInt32, bytes more: Int, last: BatchRef) {
+      bytes += more
+      batches += count
+      endSequence = last.sequence + UInt64(last.count)
+      endBytes = last.bytesBefore + last.charge
+    }
   }
 
   /// As many batches from a cursor on as one frame may have: up to the target size, the credit, the
@@ -285,6 +293,18 @@ extension Shard {
     while offset < limit {
       let batch = page.batch(at: offset)
       let padded = batch.paddedLength
+      if 4 * padded <= min(limit - offset, bytesMax - run.bytes),
+        page.hasFourAlike(at: offset, length: batch.length)
+      {
+        let last = page.batch(at: offset + 3 * padded)
+        if last.sequence - cursor.sequence < creditEvents,
+          last.bytesBefore - cursor.bytes < creditBytes
+        {
+          offset += 4 * padded
+          run.add(4, bytes: 4 * padded, last: last)
+          continue
+        }
+      }
       if run.bytes > 0 {
         if run.bytes + padded > bytesMax { break }
         if run.endSequence - cursor.sequence >= creditEvents
@@ -307,10 +327,7 @@ extension Shard {
         if isExpired(batch) { break }
       }
       offset += padded
-      run.bytes += padded
-      run.batches += 1
-      run.endSequence = batch.sequence + UInt64(batch.count)
-      run.endBytes = batch.bytesBefore + batch.charge
+      run.add(1, bytes: padded, last: batch)
     }
     if isForAll, run.bytes > 0 {
       runs[known] = KnownRun(cursor, limit: limit, codecs: codecsUsed, run: run)

@@ -76,6 +76,27 @@ struct Page: BitwiseCopyable, Equatable {
   /// The batch at `offset`, which must be where a batch begins.
   func batch(at offset: Int) -> BatchRef { unsafe BatchRef(UnsafeRawPointer(start + offset)) }
 
+  /// A batch was put behind `used`.
+  @inline(__always)
+  func grow(to used: Int, endSequence: UInt64, time: UInt64) {
+    self.used = used
+    self.endSequence = endSequence
+    lastTime = time
+  }
+
+  /// Whether four batches of one length follow one another, none of them compressed or with a time
+  /// to live. Whoever goes from header to header waits for each to come from memory; these are
+  /// asked for at once, and a wrong guess costs nothing but the look. All that is looked at must be
+  /// within what batches have taken.
+  @inline(__always)
+  func hasFourAlike(at offset: Int, length: Int) -> Bool {
+    let step = (length + 7) & ~7
+    let (a, b) = (batch(at: offset), batch(at: offset + step))
+    let (c, d) = (batch(at: offset + 2 * step), batch(at: offset + 3 * step))
+    return b.length == length && c.length == length && d.length == length
+      && a.codecAndTtl | b.codecAndTtl | c.codecAndTtl | d.codecAndTtl == 0
+  }
+
   private func field(_ offset: Int) -> UInt64 {
     unsafe start.load(fromByteOffset: offset, as: UInt64.self)
   }
@@ -103,5 +124,7 @@ struct BatchRef: BitwiseCopyable {
   var decodedLength: Int { unsafe Int(start.load(fromByteOffset: 44, as: UInt32.self)) }
   var codec: UInt8 { unsafe start.load(fromByteOffset: 48, as: UInt8.self) }
   var ttlMs: UInt32 { unsafe start.load(fromByteOffset: 52, as: UInt32.self) }
+  /// 0 where it is neither compressed nor ends after a time.
+  var codecAndTtl: UInt64 { unsafe start.load(fromByteOffset: 48, as: UInt64.self) }
   var charge: UInt64 { UInt64(decodedLength + count * eventCharge) }
 }

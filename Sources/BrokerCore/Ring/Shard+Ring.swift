@@ -35,16 +35,8 @@ extension Shard {
     if topics[id].shared.settings.isKeyed {
       unsafe noteKeys(id, UnsafeRawPointer(place), opened: opened)
     }
-    page.used = used + batch.count
-    page.endSequence = sequence + UInt64(count)
-    page.lastTime = realtimeNs
-    topics[id].nextSequence = sequence + UInt64(count)
-    topics[id].totalBytes += UInt64(charge)
-    topics[id].batches += 1
-    if !topics[id].isListedAsGrown {
-      topics[id].isListedAsGrown = true
-      grownTopics.append(id)
-    }
+    page.grow(to: used + batch.count, endSequence: sequence + UInt64(count), time: realtimeNs)
+    if topics[id].grow(events: count, charge: charge) { grownTopics.append(id) }
     return sequence
   }
 

@@ -7,19 +7,24 @@ extension Shard {
   /// A PUBLISH, as places in the receive buffer.
   struct PublishFrame {
     var ref: UInt32
-    var bodyOffset: Int
+    var start: Int
     var end: Int
+
+    var bodyOffset: Int { start + FrameHeader.size }
   }
 
-  func receivePublish(
-    _ frame: PublishFrame, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  /// Takes a PUBLISH and those behind it that are of the same publisher: with one event a batch and
+  /// one batch a frame, what is the same for all of them is most of the work.
+  ///
+  /// - Parameters:
+  ///   - frame: the first; then the one that was worked off last, or that it stopped at.
+  ///   - done: how many have been worked off is added to it.
+  func receivePublishes(
+    _ frame: inout PublishFrame, done: inout Int, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) throws(WireError) -> FrameFate {
     guard let publisher = findPublisher(slot, frame.ref),
       publishers[publisher].isOpen, !publishers[publisher].isClosing
     else { return closeForFault(slot, .unknownPublisher) }
-    guard frame.bodyOffset < frame.end else {
-      throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
-    }
     let id = publishers[publisher].topic
     let isKeyed = publishers[publisher].topicFlags & TopicSettings.keyedFlag != 0
     let isBlock = publishers[publisher].topicFlags & TopicSettings.blockFlag != 0
@@ -28,14 +33,22 @@ extension Shard {
       batchBytesMax: self.limits.batchBytesMax,
       codecs: CodecSet(rawValue: connections[slot].codecs), requireKey: isKeyed,
       openCompressed: isKeyed)
-    // Where an earlier attempt at this frame had to stop.
-    var offset = frame.bodyOffset + Int(connections[slot].frameDone)
     if tally.publisher != publisher {
       flushTally()
       tally.publisher = publisher
       tally.connection = slot
     }
-    while offset < frame.end {
+    // Where an earlier attempt at this frame had to stop. Whatever stops one now, it goes on from
+    // where it came to.
+    var offset = frame.bodyOffset + Int(connections[slot].frameDone)
+    defer {
+      connections[slot].frameDone =
+        offset == frame.end ? 0 : UInt32(offset - frame.bodyOffset)
+    }
+    while true {
+      guard offset < frame.end else {
+        throw WireError(.malformedBatch, offset: FrameHeader.size, need: BatchHeader.size, have: 0)
+      }
       let rest = unsafe UnsafeRawBufferPointer(rebasing: unsafe bytes[offset..<frame.end])
       let batch = try unsafe validateClosedBatch(
         rest, limits: limits,
@@ -62,8 +75,7 @@ extension Shard {
         }
         return .later
       }
-      publishers[publisher].nextPublisherSequence = batch.nextPublisherSequence
-      publishers[publisher].sentBytes += UInt64(batch.charge)
+      publishers[publisher].note(batch)
       #if DEBUG
         if plants(.acknowledgedEarly), owner != index {
           broker.publisherWords[index].accept(
@@ -71,15 +83,16 @@ extension Shard {
           listForAnswer(publisher)
         }
       #endif
-      tally.events += batch.count
-      tally.charge += batch.charge
-      tally.batches += 1
+      tally.note(batch)
       offset += batch.paddedLength
-      // Whatever stops this frame now, it goes on from here.
-      connections[slot].frameDone = UInt32(offset - frame.bodyOffset)
+      guard offset == frame.end else { continue }
+      done += 1
+      guard let next = unsafe wholePublish(in: bytes, at: frame.end, on: slot),
+        next.ref == frame.ref
+      else { return .done }
+      frame = next
+      offset = frame.bodyOffset
     }
-    connections[slot].frameDone = 0
-    return .done
   }
 
   /// What one publisher has published since the counters were last told: a read brings many frames
@@ -90,6 +103,13 @@ extension Shard {
     var events = 0
     var charge = 0
     var batches = 0
+
+    @inline(__always)
+    mutating func note(_ batch: ValidBatch) {
+      events += batch.count
+      charge += batch.charge
+      batches += 1
+    }
   }
 
   func flushTally() {

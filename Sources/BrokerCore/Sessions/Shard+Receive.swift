@@ -131,15 +131,15 @@ extension Shard {
       counters.framesReceived(slot, frames)
     }
     frames: while true {
-      if let publish = unsafe wholePublish(in: bytes, at: offset, on: slot) {
+      if var publish = unsafe wholePublish(in: bytes, at: offset, on: slot) {
         if drain != nil { return mute(slot) }
-        fate = unsafe receivePublishOrClose(publish, in: bytes, on: slot)
+        fate = unsafe receivePublishesOrClose(&publish, done: &frames, in: bytes, on: slot)
         guard fate == .done else {
+          offset = publish.start
           if fate == .later { break frames }
           return
         }
         offset = publish.end
-        frames += 1
         continue
       }
       let frame: FrameView?
@@ -245,7 +245,7 @@ extension Shard {
   /// The way of most frames: a PUBLISH that is there as a whole. Everything else, what is wrong
   /// with a frame's length above all, goes the way of `nextFrame`.
   @inline(__always)
-  private func wholePublish(
+  func wholePublish(
     in bytes: UnsafeRawBufferPointer, at offset: Int, on slot: UInt32
   ) -> PublishFrame? {
     let have = bytes.count - offset
@@ -254,15 +254,14 @@ extension Shard {
     guard header.typeRaw == FrameType.publish.rawValue, header.length >= FrameHeader.lengthMin,
       header.length <= connections[slot].inputLengthMax, header.frameBytes <= have
     else { return nil }
-    return PublishFrame(
-      ref: header.ref, bodyOffset: offset + FrameHeader.size, end: offset + header.frameBytes)
+    return PublishFrame(ref: header.ref, start: offset, end: offset + header.frameBytes)
   }
 
-  private func receivePublishOrClose(
-    _ frame: PublishFrame, in bytes: UnsafeRawBufferPointer, on slot: UInt32
+  private func receivePublishesOrClose(
+    _ frame: inout PublishFrame, done: inout Int, in bytes: UnsafeRawBufferPointer, on slot: UInt32
   ) -> FrameFate {
     do throws(WireError) {
-      return try unsafe receivePublish(frame, in: bytes, on: slot)
+      return try unsafe receivePublishes(&frame, done: &done, in: bytes, on: slot)
     } catch {
       return closeForFault(slot, error.code)
     }
