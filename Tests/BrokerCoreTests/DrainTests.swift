@@ -92,7 +92,19 @@ import WireSupport
     for shard in 0...2 { drain(core, shard) }
     core.advance(milliseconds: 1900)
     #expect(core.connections[3]?.isClosed == false)
-    core.advance(milliseconds: 1400)
+    core.advance(milliseconds: 110)
     #expect(core.connections[3]?.isClosed == true)
+  }
+
+  /// Whoever begins to read shortly before the deadline still hears why the session ends.
+  @Test func closeComesBeforeTheDeadline() {
+    let core = core()
+    core.connections[3]?.room = 0
+    core.publish(1, LooseBatch.encoded([.init(payload: "a")]))
+    for shard in 0...2 { drain(core, shard) }
+    core.advance(milliseconds: 1700)
+    core.unblock(3)
+    core.advance(milliseconds: 5)
+    #expect(core.takeTypes(on: 3).last == .close)
   }
 }

@@ -13,6 +13,9 @@ import WireFormat
 extension Shard {
   /// What a broker that shuts down does with its sessions.
   struct Drain {
+    /// When sessions that could still be sent something hear CLOSE.
+    var closeNs: UInt64
+    /// When those end that have not taken it.
     var deadlineNs: UInt64
     var retryAfterMs: UInt32
     var spreadMs: UInt32
@@ -31,10 +34,18 @@ extension Shard {
     case settled
   }
 
-  /// Stops taking events; every session gets what its credit allows until the deadline, then CLOSE.
+  /// Of the time that a drain has, a fifth is left for reading CLOSE, but not more than a session
+  /// has at other times.
+  private static let closingShare: UInt64 = 5
+
+  /// Stops taking events; every session gets what its credit allows, then CLOSE. At the deadline
+  /// all of them have ended.
   public func commandDrain(deadlineNs: UInt64, retryAfterMs: UInt32, spreadMs: UInt32) {
     guard drain == nil else { return }
-    drain = Drain(deadlineNs: deadlineNs, retryAfterMs: retryAfterMs, spreadMs: spreadMs)
+    let leftNs = deadlineNs > nowNs ? deadlineNs - nowNs : 0
+    let closeNs = deadlineNs - min(Shard.closingGraceNs, leftNs / Shard.closingShare)
+    drain = Drain(
+      closeNs: closeNs, deadlineNs: deadlineNs, retryAfterMs: retryAfterMs, spreadMs: spreadMs)
     counters.draining(realtimeNs)
     noteDrainStep(.stopped)
   }
@@ -55,7 +66,7 @@ extension Shard {
   func continueDrain() {
     advanceDrain()
     guard let drain else { return }
-    let isOver = nowNs >= drain.deadlineNs
+    let isOver = nowNs >= drain.closeNs
     for slot in 0..<UInt32(connections.highWater) where connections.isUsed(slot) {
       switch connections[slot].phase {
       case .open:
@@ -68,7 +79,7 @@ extension Shard {
       case .handshake:
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)
       case .closing:
-        if isOver && nowNs >= drain.deadlineNs + Shard.closingGraceNs { end(slot) }
+        if nowNs >= drain.deadlineNs { end(slot) }
       case .ended: break
       }
     }
