@@ -11,6 +11,7 @@ final class CountersHome: Sendable {
   let region: CountersRegion
   fileprivate let file: MappedFile?
   private let path: String?
+  private let inode: UInt64?
   private let memory: AnonymousMemory?
 
   /// A file that somebody asked for must be had. Without one that nobody asked for, the broker
@@ -22,8 +23,9 @@ final class CountersHome: Sendable {
       return try CountersHome(configuration, shards: shards, instance: instance)
     } catch {
       if let chosen = configuration.countersPath {
-        throw StartError(
-          description: "cannot make the counters' file \(chosen): \(error.errno)")
+        let problem =
+          error.errno == .wouldBlock ? "it is that of another broker" : "\(error.errno)"
+        throw StartError(description: "cannot make the counters' file \(chosen): \(problem)")
       }
       try? Stream.writeAll(
         Stream.standardError,
@@ -49,6 +51,7 @@ final class CountersHome: Sendable {
       self.memory = consume memory
       file = nil
       path = nil
+      inode = nil
     } else {
       let place: String
       if let chosen = configuration.countersPath {
@@ -56,6 +59,7 @@ final class CountersHome: Sendable {
         try Self.checkReplaceable(chosen)
       } else {
         try Files.makePrivateDirectory(Files.runtimeDirectory)
+        Self.tidy(Files.runtimeDirectory)
         place = "\(Files.runtimeDirectory)/\(System.processID).counters"
       }
       let file = try MappedFile.create(path: place, byteCount: byteCount, sparse: true)
@@ -63,6 +67,7 @@ final class CountersHome: Sendable {
         try file.reserve(offset: range.lowerBound, byteCount: range.count)
       }
       unsafe base = file.mutableBytes.baseAddress!
+      inode = try Files.information(place).inode
       self.file = consume file
       path = place
       memory = nil
@@ -72,7 +77,26 @@ final class CountersHome: Sendable {
       processID: UInt32(System.processID), instance: instance, startedNs: Clock.realtimeNs())
   }
 
-  /// Only counters are replaced: a slip of the hand shall not cost anybody a file.
+  /// Files of brokers that were killed are kept for whoever asks what happened, but not more than
+  /// this: they take memory.
+  private static let deadFilesMax = 8
+
+  /// Removes the oldest files of brokers that have died, beyond so many.
+  private static func tidy(_ directory: String) {
+    var dead: [(path: String, modifiedNs: Int64)] = []
+    for name in (try? Files.list(directory)) ?? [] where name.hasSuffix(".counters") {
+      let path = "\(directory)/\(name)"
+      guard let process = Int32(name.dropLast(".counters".count)),
+        !System.isAlive(processID: process), let found = try? Files.information(path)
+      else { continue }
+      dead.append((path, found.modifiedNs))
+    }
+    dead.sort { $0.modifiedNs < $1.modifiedNs }
+    for file in dead.dropLast(deadFilesMax) { try? Files.remove(file.path) }
+  }
+
+  /// Only counters are replaced, and only those of a broker that has ended: a slip of the hand
+  /// shall not cost anybody a file.
   private static func checkReplaceable(_ path: String) throws(SystemError) {
     let found: FileInformation
     do throws(SystemError) {
@@ -83,6 +107,7 @@ final class CountersHome: Sendable {
     }
     guard found.kind == .file else { throw SystemError(.fileExists, "open") }
     let file = try Files.open(path, [.read, .noFollow])
+    guard try Files.lock(file.rawValue) else { throw SystemError(.wouldBlock, "flock") }
     var magic: UInt64 = 0
     var problem: SystemError?
     unsafe withUnsafeMutableBytes(of: &magic) { bytes in
@@ -115,6 +140,9 @@ final class CountersHome: Sendable {
   func remove() {
     guard let path else { return }
     do throws(SystemError) {
+      // Where somebody has removed it, another broker may have made its own.
+      let found = try Files.information(path)
+      guard let inode, found.inode == inode else { return }
       try Files.remove(path)
     } catch {
       // Somebody else has removed it.

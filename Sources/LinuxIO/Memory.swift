@@ -75,7 +75,7 @@ public struct MappedFile: ~Copyable, @unchecked Sendable {
 
   /// Creates a file of mode 0600, all zeros, with its space reserved, so that a full disk shows
   /// here and not as a crash when a page is first written. An existing file is replaced: whoever
-  /// has mapped it keeps the old one.
+  /// has mapped it keeps the old one. It is locked, as by `Files.lock`, as long as it is mapped.
   ///
   /// With `sparse`, no space is reserved: `reserve` does it, piece by piece, before the first write
   /// to a piece.
@@ -93,6 +93,8 @@ public struct MappedFile: ~Copyable, @unchecked Sendable {
     let file = try Files.open(
       path, [.read, .write, .create, .exclusive, .noFollow], mode: 0o600)
     do throws(SystemError) {
+      // The lock is one of the open file, which the mapping keeps after the descriptor has gone.
+      guard try Files.lock(file.rawValue) else { throw SystemError(.wouldBlock, "flock") }
       if sparse {
         try Files.truncate(file.rawValue, byteCount: byteCount)
       } else {

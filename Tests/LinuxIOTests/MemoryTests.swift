@@ -108,6 +108,24 @@ import Testing
     #expect(early.byteCount == 100 && late.byteCount == 200)
   }
 
+  /// As long as it is mapped, although nobody has its descriptor any more.
+  @Test func theFileIsLockedWhileItsWriterLives() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/counters"
+    func isFree() throws -> Bool {
+      let file = try Files.open(path, [.read])
+      let isLocked = try Files.lock(file.rawValue)
+      try file.close()
+      return isLocked
+    }
+    do {
+      let writer = try MappedFile.create(path: path, byteCount: 64)
+      #expect(try !isFree())
+      unsafe writer.mutableBytes[3] = 9
+    }
+    #expect(try isFree())
+  }
+
   @Test func theBytesOutliveTheirWriter() throws {
     let directory = try TemporaryDirectory()
     let path = directory.path + "/counters"

@@ -34,6 +34,36 @@ struct ServeTests {
     #expect(try second.wait() == .exited(0))
   }
 
+  /// A second broker with the same command line must not blind `stats` to the first.
+  @Test func countersOfALivingBrokerAreLeftAlone() throws {
+    let first = try BrokerProgram()
+    let finished = try Program.run(
+      ["serve", "--listen", "127.0.0.1:0", "--counters", first.countersPath] + Self.small)
+    #expect(finished.status == .exited(70) && finished.output.isEmpty)
+    #expect(finished.error.contains("it is that of another broker"), "\(finished.error)")
+    #expect(try first.stats()["pid"] as? Int32 == first.running.processID)
+  }
+
+  /// They take memory, and each broker that was killed has left one.
+  @Test func countersOfBrokersThatDiedDoNotPileUp() throws {
+    let scratch = try Scratch()
+    let runtime = ["XDG_RUNTIME_DIR=\(scratch.path)"]
+    let command = ["serve", "--listen", "127.0.0.1:0"] + Self.small
+    for _ in 0..<10 {
+      let broker = try Program.Running(command, environment: runtime)
+      _ = try broker.line()
+      try broker.send(.kill)
+      _ = try broker.wait()
+    }
+    let last = try Program.Running(command, environment: runtime)
+    _ = try last.line()
+    let files = try Files.list(scratch.path + "/galleon")
+    #expect(files.count == 9 && files.contains("\(last.processID).counters"), "\(files)")
+    try last.send(.terminate)
+    #expect(try last.wait() == .exited(0))
+    #expect(try Files.list(scratch.path + "/galleon").count == 8)
+  }
+
   /// Nobody asked for that file: the broker is worth more than it.
   @Test func withoutAPlaceForCountersItServes() throws {
     let broker = try Program.Running(
