@@ -57,11 +57,19 @@ public struct BrokerLimits: Sendable {
 
   /// Divides a ceiling: a quarter is for what keyed topics keep of their keys, and less where the
   /// rings would have less than their shards must.
+  ///
+  /// - Precondition: `bytes` is at least `memoryBytesMin(shards:)`.
   public mutating func divideMemory(_ bytes: Int, shards: Int) {
+    precondition(bytes >= Self.memoryBytesMin(shards: shards), "room for both")
     let ringsMin = shards * PagePool.pageBytesMax
     let stateMin = shards * StateMemory.bytesMin
-    ringBytes = min(max(bytes / 4 * 3 + bytes % 4, ringsMin), max(bytes - stateMin, 1))
+    ringBytes = min(max(bytes / 4 * 3 + bytes % 4, ringsMin), bytes - stateMin)
     stateBytes = bytes - ringBytes
+  }
+
+  /// The least that can be divided, in bytes.
+  public static func memoryBytesMin(shards: Int) -> Int {
+    shards * (PagePool.pageBytesMax + StateMemory.bytesMin)
   }
 
   /// For tests of a pool that runs out: ring memory of each shard that nobody is given, but for a

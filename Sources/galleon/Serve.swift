@@ -89,7 +89,8 @@ enum Serve {
     ) throws(UsageError) {
       if let value = try parsed.size(name, in: range) { limits[keyPath: field] = Int(value) }
     }
-    if let bytes = try parsed.size("memory", in: Bound.bytes) {
+    let memoryMin = UInt64(BrokerLimits.memoryBytesMin(shards: shards))
+    if let bytes = try parsed.size("memory", in: memoryMin...Bound.bytes.upperBound) {
       limits.divideMemory(Int(bytes), shards: shards)
     }
     try size("retention", Bound.bytes, \.topicRetentionBytes)

@@ -83,7 +83,7 @@ public struct PubCommand: Sendable, Equatable {
     ])
 
   public init(_ parsed: ParsedArguments) throws(UsageError) {
-    topic = parsed.positionals[0]
+    topic = try SharedOptions.topic(parsed.positionals[0])
     url = parsed.text("url")
     key = parsed.text("key")
     keySeparator = parsed.text("key-separator")

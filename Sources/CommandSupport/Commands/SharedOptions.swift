@@ -1,3 +1,5 @@
+import WireFormat
+
 /// What several commands have in common.
 public enum SharedOptions {
   public static let program = "galleon"
@@ -14,6 +16,26 @@ public enum SharedOptions {
     "How long it tries to come back when the connection breaks; 0 not at all. Default: 10s.")
 
   static let reconnectNs: UInt64 = 10_000_000_000
+
+  /// A topic's name as the broker would take it.
+  static func topic(_ text: String) throws(UsageError) -> String {
+    if text.isValidTopicName { return text }
+    if text.hasPrefix("$") {
+      throw UsageError("\"\(text)\" is no topic: names that begin with $ are the broker's own")
+    }
+    throw UsageError("\"\(text)\" is no topic: \(nameRule)")
+  }
+
+  /// A pattern as the broker would take it.
+  static func pattern(_ text: String) throws(UsageError) -> String {
+    if text.isValidPattern { return text }
+    throw UsageError(
+      "\"\(text)\" is no pattern: \(nameRule); `*` is a whole part, and `>` the last one")
+  }
+
+  private static let nameRule =
+    "write 1 to \(WireLimits.topicTokensMax) parts with dots between them, at most "
+    + "\(WireLimits.topicNameBytesMax) bytes without blanks, such as hunt.1.loot"
 }
 
 /// The text of `galleon --help`.

@@ -44,8 +44,8 @@ public struct TailCommand: Sendable, Equatable {
       "Prints the events of every topic that matches a pattern: `*` is one part of a name, `>` the "
         + "rest. Lost events are announced in their place. It goes on until Ctrl-C, which ends it "
         + "with a count on standard error, or until nobody reads what it prints.",
-      "Events are shown as: time, topic, sequence, key, payload. Control characters and bytes that "
-        + "are not UTF-8 are escaped, so that no payload can disturb the terminal.",
+      "Events are shown as: time, topic, sequence, key, headers, payload. Control characters and "
+        + "bytes that are not UTF-8 are escaped, so that no payload can disturb the terminal.",
       "With --json each line is an object with topic, sequence, time, key, headers and payload; "
         + "keyBase64, valueBase64 and payloadBase64 stand for what is not UTF-8. A loss is "
         + "an object with gap, topic, first, last, count, bytes and cause; a deletion of a key has "
@@ -90,7 +90,8 @@ public struct TailCommand: Sendable, Equatable {
     ])
 
   public init(_ parsed: ParsedArguments) throws(UsageError) {
-    patterns = parsed.positionals
+    patterns = []
+    for text in parsed.positionals { patterns.append(try SharedOptions.pattern(text)) }
     url = parsed.text("url")
     if let text = parsed.text("from") { start = try Self.start(text) }
     count = try parsed.count("count", in: 1...UInt64.max)

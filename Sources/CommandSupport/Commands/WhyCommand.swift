@@ -30,6 +30,6 @@ public struct WhyCommand: Sendable, Equatable {
       throw UsageError("SUBSCRIPTION and SEQUENCE are numbers, and sequences begin with 1")
     }
     question = WhyAnswer.Question(
-      subscription: subscription, topic: words[1], sequence: sequence)
+      subscription: subscription, topic: try SharedOptions.topic(words[1]), sequence: sequence)
   }
 }

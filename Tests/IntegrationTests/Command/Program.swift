@@ -146,8 +146,8 @@ final class BrokerProgram {
       [
         "serve", "--listen", "127.0.0.1:0", "--shards", "1", "--memory", "64MiB",
         "--max-connections", "100", "--max-subscriptions", "1000", "--max-publishers", "1000",
-        "--max-topics", "1000", "--counters", countersPath, "--drain-timeout", "2s",
-      ] + arguments)
+        "--counters", countersPath, "--drain-timeout", "2s",
+      ] + (arguments.contains("--max-topics") ? [] : ["--max-topics", "1000"]) + arguments)
     let line = try running.line()
     try #require(line.hasPrefix("listening tcp 127.0.0.1:"), "\(line)")
     url = "galleon://" + line.dropFirst("listening tcp ".count)
