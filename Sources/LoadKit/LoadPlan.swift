@@ -37,6 +37,12 @@ public struct LoadPlan: Sendable {
   /// may lag with one that has a bound.
   public var stalledPolicy = "lossless"
   public var stalledLagEventsMax = 0
+  /// Keys of the events of a topic, which then is a keyed one; 0 for events without keys.
+  public var keys = 0
+  /// Connections that subscribe to topic 0 with policy latest, and grant so little that they are
+  /// always behind: `laggardRate` events a second each.
+  public var laggards = 0
+  public var laggardRate = 1000.0
   /// Bytes of a payload; at least `payloadBytesMin`.
   public var payloadBytes = 128
   /// Events in one batch, where the protocol has batches.
@@ -63,6 +69,8 @@ public struct LoadPlan: Sendable {
   public static let payloadBytesMin = EventStamp.byteCount
   /// So that a payload with its frame fits into every buffer of the generator.
   public static let payloadBytesMax = 32 * 1024
+  /// What a broker keeps of a topic by default.
+  public static let keysMax = 1 << 20
   /// A process on the test machine may hold 20,000 descriptors.
   public static let connectionsMax = 19_950
   /// Bounds of the default window: events, bytes towards one subscriber, bytes towards all.
@@ -103,7 +111,7 @@ public struct LoadPlan: Sendable {
     EventShape(
       payloadBytes: payloadBytes, batch: batch, topics: topics, topicPrefix: topicPrefix,
       stalledPolicy: stalledPolicy, stalledLagEventsMax: UInt64(stalledLagEventsMax),
-      retentionBytes: retentionBytes)
+      retentionBytes: retentionBytes, keys: keys)
   }
 
   /// Throws `.plan` when numbers contradict each other.
@@ -121,7 +129,14 @@ public struct LoadPlan: Sendable {
       "the number of publishers must be a multiple of the number of topics")
     try require(stalledSubscribers >= 0, "the number of stalled subscribers is negative")
     try require(
-      publishers + subscribers + stalledSubscribers <= Self.connectionsMax,
+      keys == 0 || peer == .galleon && publishers == topics,
+      "keys are for one publisher of a topic, and for this broker")
+    try require(keys >= 0 && keys <= Self.keysMax, "there are at most \(Self.keysMax) keys")
+    try require(
+      laggards == 0 || keys > 0 && topics == 1 && laggards > 0 && laggardRate > 0,
+      "laggards need keys, one topic and a rate")
+    try require(
+      publishers + subscribers + stalledSubscribers + laggards <= Self.connectionsMax,
       "more than \(Self.connectionsMax) connections do not fit into one process")
     try require(
       payloadBytes >= Self.payloadBytesMin && payloadBytes <= Self.payloadBytesMax,

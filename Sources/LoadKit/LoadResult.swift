@@ -24,6 +24,11 @@ public struct LoadResult: Sendable {
   public var warmupDeliveries: UInt64 = 0
   /// Events that the server said it left out.
   public var announcedGaps: UInt64 = 0
+  /// The age of what laggards were sent, from when it was meant to be published.
+  public var freshness: LatencySummary?
+  /// Events that all laggards were sent, and that their policy left out, over the whole run.
+  public var laggardDeliveries: UInt64 = 0
+  public var laggardLeftOut: UInt64 = 0
   public var verdict = Verdict.exact
   /// From the first connection until the last subscription was confirmed.
   public var setupSeconds = 0.0

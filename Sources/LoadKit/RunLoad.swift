@@ -105,6 +105,7 @@ private func measure<Driver: WireDriver & ~Copyable>(
     result.deliveriesPerSecond / Double(plan.subscribers / plan.topics)
   result.bytesPerSecond = result.deliveriesPerSecond * Double(plan.payloadBytes)
   progress.stop()
+  try subscribers.release()
   try drain(&subscribers, plan, progress)
 }
 
@@ -146,17 +147,21 @@ private func drain<Driver: WireDriver & ~Copyable>(
   _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress
 ) throws(LoadError) {
   let patienceNs = UInt64(plan.patienceSeconds * 1e9)
-  var lastCount = subscribers.delivered
+  var lastCount = subscribers.received
   var lastProgressNs = Clock.monotonicNs()
   while true {
     if progress.isDone {
       let owed = subscribers.owed(progress.finalCounts)
-      if subscribers.delivered + subscribers.announcedGaps >= owed { return }
+      if subscribers.delivered + subscribers.announcedGaps >= owed,
+        subscribers.laggardsAreThrough(progress.finalCounts)
+      {
+        return
+      }
     }
     try subscribers.turn(timeoutNs: 10_000_000)
     let nowNs = Clock.monotonicNs()
-    if subscribers.delivered != lastCount {
-      lastCount = subscribers.delivered
+    if subscribers.received != lastCount {
+      lastCount = subscribers.received
       lastProgressNs = nowNs
     } else if nowNs - lastProgressNs > patienceNs {
       return
@@ -173,6 +178,11 @@ private func conclude<Driver: WireDriver & ~Copyable>(
   result.delivered = subscribers.delivered
   result.announcedGaps = subscribers.announcedGaps
   result.latency = subscribers.latency
+  result.freshness = subscribers.freshness
+  let laggards = subscribers.laggardSums
+  result.laggardDeliveries = laggards.delivered
+  result.laggardLeftOut = laggards.leftOut
+  let unfinishedLaggards = subscribers.unfinishedLaggards(counts)
   let faults = subscribers.faults
   let owed = subscribers.owed(counts)
   let unfinished = subscribers.unfinished(counts)
@@ -185,6 +195,10 @@ private func conclude<Driver: WireDriver & ~Copyable>(
     result.verdict = .faulty(
       "\(faults.missing) events missing and \(faults.misordered) out of order; the first: "
         + "\(first.found) where \(first.expected) was due")
+  } else if laggards.misordered > 0 || unfinishedLaggards > 0 {
+    result.verdict = .faulty(
+      "laggards: \(laggards.misordered) events that are older than what came before of their key, "
+        + "or have another; \(unfinishedLaggards) laggards whose sums or last values are wrong")
   } else if subscribers.corrupt > 0 {
     result.verdict = .faulty("\(subscribers.corrupt) payloads differ from what was sent")
   } else if unfinished > 0 || result.delivered != owed {

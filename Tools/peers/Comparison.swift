@@ -27,6 +27,15 @@ struct Series: Sendable {
   }
   var complaints: [String] { samples.compactMap(\.complaint) }
 
+  /// The median of what each run made of the same repetition of another series.
+  func share(of other: Series) -> Double? {
+    Self.median(
+      zip(samples, other.samples).compactMap { mine, theirs in
+        guard let value = mine.value, let whole = theirs.value, whole > 0 else { return nil }
+        return value / whole
+      }.sorted())
+  }
+
   static func median(_ sorted: [Double]) -> Double? {
     guard !sorted.isEmpty else { return nil }
     let middle = sorted.count / 2
@@ -42,20 +51,35 @@ struct Comparison {
   let progress: (String) -> Void
 
   func run() -> [[Series]] {
-    options.workloads.map { workload in
-      var all = options.contenders
+    var results: [[Series]] = []
+    var left = options.workloads[...]
+    while let first = left.first {
+      let together = left.prefix { first.group != nil && $0.group == first.group }
+      let turn = together.isEmpty ? left.prefix(1) : together
+      results += runInTurn(Array(turn))
+      left = left.dropFirst(turn.count)
+    }
+    return results
+  }
+
+  private func runInTurn(_ workloads: [Workload]) -> [[Series]] {
+    var all = workloads.map { workload in
+      options.contenders
         .filter { workload.contenders.contains($0.name) }
         .map { Series(workload: workload, contender: $0) }
-      for repetition in 1...options.repetitions {
-        for index in all.indices {
-          let sample = measure(workload, all[index].contender)
-          all[index].samples.append(sample)
+    }
+    for repetition in 1...options.repetitions {
+      for (group, workload) in workloads.enumerated() {
+        for index in all[group].indices {
+          let contender = all[group][index].contender
+          let sample = measure(workload, contender)
+          all[group][index].samples.append(sample)
           let outcome = sample.complaint ?? "done"
-          progress("\(workload.name) \(all[index].contender.name) \(repetition): \(outcome)")
+          progress("\(workload.name) \(contender.name) \(repetition): \(outcome)")
         }
       }
-      return all
     }
+    return all
   }
 
   private func measure(_ workload: Workload, _ contender: Contender) -> Sample {
@@ -92,6 +116,9 @@ struct Comparison {
     sample.memoryBytes = memory
     switch workload.measure {
     case .eventsPerSecond: sample.value = result.eventsPerSecond
+    case .freshness:
+      sample.value = result.eventsPerSecond
+      sample.p99 = result.freshness.map { Double($0.p99Ns) }
     case .deliveriesPerSecond: sample.value = result.deliveriesPerSecond
     case .latency:
       sample.value = result.latency.map { Double($0.p50Ns) }

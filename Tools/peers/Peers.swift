@@ -98,6 +98,13 @@ import LoadKit
       say("latency       p50 p99 p999 max: ")
       say(quantiles.map(HumanNumber.duration).joined(separator: " · ") + "\n")
     }
+    if let freshness = result.freshness {
+      let quantiles = [freshness.p50Ns, freshness.p99Ns, freshness.p999Ns, freshness.maxNs]
+      say("freshness     p50 p99 p999 max: ")
+      say(quantiles.map(HumanNumber.duration).joined(separator: " · ") + "\n")
+      say("laggards      \(HumanNumber.plain(result.laggardDeliveries)) events delivered, ")
+      say("\(HumanNumber.plain(result.laggardLeftOut)) left out\n")
+    }
     switch result.verdict {
     case .exact: say("all events, once, in order\n")
     case .faulty(let reason): say("\(reason)\n")

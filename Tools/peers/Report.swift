@@ -48,7 +48,8 @@ struct Report {
   private func text(_ value: Double?, _ series: Series) -> String {
     guard let value else { return "-" }
     switch series.workload.measure {
-    case .eventsPerSecond, .deliveriesPerSecond: return HumanNumber.short(value) + "/s"
+    case .eventsPerSecond, .deliveriesPerSecond, .freshness:
+      return HumanNumber.short(value) + "/s"
     case .latency, .start: return HumanNumber.duration(UInt64(value))
     case .bytesPerSubscriber: return HumanNumber.size(max(0, value))
     }
@@ -98,10 +99,12 @@ struct Report {
       else { return nil }
       return ("p50 and p99 not above \(other)", isWhole && mine <= p50 && my99 <= p99)
     case .share(let share, let workload, contender: series.contender.name):
-      guard let whole = same(series, in: workload)?.median, whole > 0 else { return nil }
+      guard let other = same(series, in: workload), let part = series.share(of: other) else {
+        return nil
+      }
       let words =
-        "at least \(Int(share * 100)) % of \(workload), is \(Int((mine / whole * 100).rounded()))"
-      return (words, isWhole && mine >= share * whole)
+        "at least \(Int(share * 100)) % of \(workload), is \(Int((part * 100).rounded()))"
+      return (words, isWhole && part >= share)
     case .tail(let factor, let workload, contender: series.contender.name):
       guard let whole = same(series, in: workload)?.p99, whole > 0, let p99 = series.p99 else {
         return nil
@@ -184,7 +187,7 @@ struct Report {
 
   private func unit(_ series: Series) -> String {
     switch series.workload.measure {
-    case .eventsPerSecond: "events/s"
+    case .eventsPerSecond, .freshness: "events/s"
     case .deliveriesPerSecond: "deliveries/s"
     case .latency, .start: "ns"
     case .bytesPerSubscriber: "bytes"

@@ -6,6 +6,8 @@ struct Workload: Sendable {
   enum Measure: Sendable {
     case eventsPerSecond
     case deliveriesPerSecond
+    /// Events per second, and the age of what laggards are sent.
+    case freshness
     /// Quantiles of the latency; the median of the p50 is compared, and the p99 beside it.
     case latency
     /// Time from start to listening; with the memory of a server that does nothing.
@@ -15,7 +17,7 @@ struct Workload: Sendable {
 
     var isLowerBetter: Bool {
       switch self {
-      case .eventsPerSecond, .deliveriesPerSecond: false
+      case .eventsPerSecond, .deliveriesPerSecond, .freshness: false
       case .latency, .start, .bytesPerSubscriber: true
       }
     }
@@ -47,6 +49,11 @@ struct Workload: Sendable {
   var topics = 1
   var stalled = 0
   var stalledPolicy = "lossless"
+  var keys = 0
+  var laggards = 0
+  /// Workloads of one group are measured in turn, repetition by repetition, so that what they are
+  /// compared by is of one time.
+  var group: String?
   var payloadBytes = 128
   var pace = LoadPlan.Pace.flatOut(window: nil)
   /// Seconds without progress that are still no failure.
@@ -60,6 +67,8 @@ struct Workload: Sendable {
     plan.stalledSubscribers = stalled
     plan.stalledPolicy = stalledPolicy
     plan.stalledLagEventsMax = Self.stalledLagEventsMax
+    plan.keys = keys
+    plan.laggards = laggards
     plan.payloadBytes = payloadBytes
     plan.pace = pace
     plan.batch = min(contender.batch, Self.batchBytes / payloadBytes)
@@ -112,6 +121,8 @@ struct Workload: Sendable {
       subscribers: 19_800, pace: .rounds(events: 64), patienceSeconds: 20),
     stalled(1),
     stalled(10),
+    latest(0),
+    latest(100),
   ] + isolation
 
   private static func oneToOne(_ payloadBytes: Int, _ goals: [Goal]) -> Workload {
@@ -125,6 +136,21 @@ struct Workload: Sendable {
       name: name, about: "\(Int(rate)) events a second whatever comes back", measure: .latency,
       goals: goals, contenders: ["galleon", "nats", "redis", "relay"], pace: .rate(rate))
   }
+
+  /// A keyed topic at a fixed rate, with one subscriber that is sent all of it, beside laggards of
+  /// policy latest that grant a five-hundredth of that. The p99 is the age of what these are sent.
+  private static func latest(_ laggards: Int) -> Workload {
+    Workload(
+      name: "latest-\(laggards)",
+      about: "\(latestKeys) keys, \(Int(latestRate)) events a second, \(laggards) laggards",
+      measure: .freshness,
+      goals: laggards == 0 ? [] : [.share(0.9, ofWorkload: "latest-0", contender: "galleon")],
+      contenders: ["galleon"], keys: latestKeys, laggards: laggards, group: "latest",
+      pace: .rate(latestRate))
+  }
+
+  private static let latestKeys = 100_000
+  private static let latestRate = 500_000.0
 
   // MARK: Isolation
 

@@ -27,13 +27,22 @@ struct GalleonDriver: WireDriver, ~Copyable {
   /// Events in a full batch, and the bytes of one event's record and of a full batch's frame.
   private let batch: Int
   private let recordBytes: Int
-  /// Bytes of a record before its payload, where it has neither key nor headers.
+  /// Bytes of a record before its payload: its word, and its key where it has one.
   private var wordBytes: Int { recordBytes &- shape.payloadBytes }
   private let unitBytes: Int
+  /// The first word of every record.
+  private let word: UInt32
+  private let cycle: KeyCycle?
+  /// What a laggard is granted with its subscription.
+  private static var firstGrant: UInt64 { 1 }
 
   init(_ shape: EventShape) throws(LoadError) {
     self.shape = shape
-    recordBytes = BatchWriter.recordBytes(payload: shape.payloadBytes)
+    let keyBytes = shape.keys > 0 ? KeyCycle.keyBytes : 0
+    recordBytes = BatchWriter.recordBytes(payload: shape.payloadBytes, key: keyBytes)
+    cycle = shape.keys > 0 ? KeyCycle(keys: shape.keys) : nil
+    let flags: RecordFlags = shape.keys > 0 ? .key : []
+    word = UInt32(truncatingIfNeeded: recordBytes - 4) | UInt32(flags.rawValue) << 24
     guard recordBytes * shape.batch <= WireLimits.batchBytesMax else {
       throw .plan(
         "a batch holds \(WireLimits.batchBytesMax) bytes: "
@@ -70,20 +79,38 @@ struct GalleonDriver: WireDriver, ~Copyable {
     switch role {
     case .publisher(let topic):
       let open = OpenTopic(
-        mode: .openOrCreate, options: [], ackLevel: .none,
+        mode: .openOrCreate, options: shape.keys > 0 ? .keyed : [], ackLevel: .none,
         retentionBytes: UInt64(shape.retentionBytes), topic: shape.topicName(topic))
       let fits = open.encode(into: &writer, ref: Self.ref, correlation: 1)
       append(fits, writer, to: &out)
-    case .subscriber(let topic), .stalled(let topic):
-      let isStalled = role == .stalled(topic: topic)
-      let subscribe = Subscribe(
-        policy: isStalled ? Policy(name: shape.stalledPolicy) ?? .lossless : .lossless,
-        start: .latest, lagEventsMax: isStalled ? shape.stalledLagEventsMax : 0,
-        eventsTotal: .max, bytesTotal: .max, pattern: shape.topicName(topic))
-      let fits = subscribe.encode(
-        into: &writer, ref: Self.ref, correlation: 1, positions: RawSpan())
-      append(fits, writer, to: &out)
+    case .subscriber(let topic): subscribe(topic, .lossless, out: &out)
+    case .stalled(let topic):
+      subscribe(
+        topic, Policy(name: shape.stalledPolicy) ?? .lossless,
+        lagEventsMax: shape.stalledLagEventsMax, out: &out)
+    case .laggard(let topic):
+      subscribe(topic, .latest, eventsTotal: Self.firstGrant, out: &out)
     }
+  }
+
+  private func subscribe(
+    _ topic: Int, _ policy: Policy, lagEventsMax: UInt64 = 0, eventsTotal: UInt64 = .max,
+    out: inout Outbox
+  ) {
+    var writer = FrameWriter()
+    let subscribe = Subscribe(
+      policy: policy, start: .latest, lagEventsMax: lagEventsMax, eventsTotal: eventsTotal,
+      bytesTotal: .max, pattern: shape.topicName(topic))
+    let fits = subscribe.encode(
+      into: &writer, ref: Self.ref, correlation: 1, positions: RawSpan())
+    append(fits, writer, to: &out)
+  }
+
+  func grant(_ events: UInt64, to session: Session, out: inout Outbox) {
+    var writer = FrameWriter()
+    let credit = Credit(eventsTotal: events, bytesTotal: .max)
+    let fits = credit.encode(into: &writer, ref: Self.ref, correlation: 0)
+    append(fits, writer, to: &out)
   }
 
   // MARK: - Receiving
@@ -101,7 +128,13 @@ struct GalleonDriver: WireDriver, ~Copyable {
           in: buffer, at: done, lengthMax: UInt32(WireLimits.frameLengthMax))
       {
         if frame.header.typeRaw == FrameType.deliver.rawValue {
-          unsafe try deliver(bytes + done, frame.header.frameBytes, &session, &tally)
+          if tally.newest == nil {
+            unsafe try deliver(bytes + done, frame.header.frameBytes, &session, &tally)
+          } else {
+            unsafe try deliverNewest(bytes + done, frame.header.frameBytes, &tally)
+          }
+        } else if frame.header.typeRaw == FrameType.deliverSelected.rawValue {
+          unsafe try deliverNewest(bytes + done, frame.header.frameBytes, &tally)
         } else {
           refusal = unsafe try handle(frame, buffer, session: &session, tally: &tally, out: &out)
         }
@@ -124,7 +157,6 @@ struct GalleonDriver: WireDriver, ~Copyable {
     guard frameBytes >= at else { throw WireError(.malformedFrame, need: at, have: frameBytes) }
     let wholeSkip = unsafe frame.loadUnaligned(fromByteOffset: 20, as: UInt32.self)
     var skip = Int(UInt32(littleEndian: wholeSkip))
-    let word = UInt32(truncatingIfNeeded: shape.payloadBytes).littleEndian
     while at &+ BatchField.size <= frameBytes {
       let batch = unsafe frame + at
       let length = unsafe Int(Batch.length(batch))
@@ -136,7 +168,7 @@ struct GalleonDriver: WireDriver, ~Copyable {
       else { throw WireError(.malformedBatch, offset: at, need: recordBytes, have: length) }
       var record = unsafe batch + BatchField.size + skip &* recordBytes
       for _ in skip..<events {
-        guard unsafe record.loadUnaligned(as: UInt32.self) == word else {
+        guard unsafe record.loadUnaligned(as: UInt32.self) == word.littleEndian else {
           throw WireError(.malformedBatch, offset: at, need: recordBytes, have: length)
         }
         unsafe tally.deliver(record + wordBytes)
@@ -145,6 +177,30 @@ struct GalleonDriver: WireDriver, ~Copyable {
       unsafe tally.lastPayload = record - shape.payloadBytes
       session.nextSequence = sequence &+ UInt64(events)
       skip = 0
+      at &+= Batch.paddedLength(length)
+    }
+  }
+
+  /// The same for a laggard, whose batches leave sequences out.
+  private func deliverNewest(
+    _ frame: UnsafeRawPointer, _ frameBytes: Int, _ tally: inout Tally
+  ) throws(WireError) {
+    var at = Deliver.prefixSize
+    while at &+ BatchField.size <= frameBytes {
+      let batch = unsafe frame + at
+      let length = unsafe Int(Batch.length(batch))
+      let events = unsafe Int(Batch.count(batch))
+      guard length <= frameBytes &- at, length == BatchField.size &+ events &* recordBytes,
+        unsafe Batch.codecRaw(batch) == Codec.none.rawValue
+      else { throw WireError(.malformedBatch, offset: at, need: recordBytes, have: length) }
+      for index in 0..<events {
+        let record = unsafe batch + BatchField.size + index &* recordBytes
+        guard unsafe record.loadUnaligned(as: UInt32.self) == word.littleEndian else {
+          throw WireError(.malformedBatch, offset: at, need: recordBytes, have: length)
+        }
+        let key = unsafe record.loadUnaligned(fromByteOffset: 6, as: UInt64.self)
+        unsafe tally.deliverNewest(record + wordBytes, key: UInt64(littleEndian: key))
+      }
       at &+= Batch.paddedLength(length)
     }
   }
@@ -168,6 +224,12 @@ struct GalleonDriver: WireDriver, ~Copyable {
       tally.announcedGaps += gap.count
       tally.gapCause = gap.causeRaw
       session.nextSequence = gap.last &+ 1
+    case .passed:
+      let passed = try Passed(reader: &reader)
+      tally.leftOut += passed.events + passed.expiredEvents
+    case .stateReset:
+      // No key is removed and none is too many, so that there is no cause for it.
+      return "it forgot what it knew of the keys"
     case .close:
       let close = try Close(reader: &reader)
       return words(close.reason.map { "\($0)" } ?? "\(close.reasonRaw)", close.text)
@@ -224,11 +286,16 @@ struct GalleonDriver: WireDriver, ~Copyable {
     _ run: EventRun, from first: Int, count: Int, publishTime: UInt64,
     to unit: UnsafeMutableRawPointer
   ) -> Int {
-    let word = UInt32(truncatingIfNeeded: shape.payloadBytes).littleEndian
     var record = unsafe unit + Self.recordsAt
     for index in first..<(first &+ count) {
       let (stampWord, timeNs) = run.stamp(index)
-      unsafe record.storeBytes(of: word, as: UInt32.self)
+      unsafe record.storeBytes(of: word.littleEndian, as: UInt32.self)
+      if let cycle {
+        let count = UInt16(KeyCycle.keyBytes).littleEndian
+        unsafe record.storeBytes(of: count, toByteOffset: 4, as: UInt16.self)
+        let key = cycle.key(of: run.firstNumber &+ UInt64(truncatingIfNeeded: index))
+        unsafe record.storeBytes(of: key.littleEndian, toByteOffset: 6, as: UInt64.self)
+      }
       unsafe EventStamp.write(word: stampWord, timeNs: timeNs, to: record + wordBytes)
       unsafe record += recordBytes
     }

@@ -38,7 +38,7 @@ struct NATSDriver: WireDriver, ~Copyable {
     case .publisher(let topic):
       out.append("PING\r\n")
       return Session(role: 0, topic: Int32(topic))
-    case .subscriber(let topic), .stalled(let topic):
+    case .subscriber(let topic), .stalled(let topic), .laggard(let topic):
       out.append("SUB \(shape.topicName(topic)) 1\r\nPING\r\n")
       return Session(role: 1, topic: Int32(topic))
     }

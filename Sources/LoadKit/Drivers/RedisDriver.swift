@@ -43,7 +43,7 @@ struct RedisDriver: WireDriver, ~Copyable {
     case .publisher(let topic):
       out.append("*1\r\n$4\r\nPING\r\n")
       return Session(isPublisher: true, topic: Int32(topic))
-    case .subscriber(let topic), .stalled(let topic):
+    case .subscriber(let topic), .stalled(let topic), .laggard(let topic):
       let name = shape.topicName(topic)
       out.append("*2\r\n$9\r\nSUBSCRIBE\r\n$\(name.utf8.count)\r\n\(name)\r\n")
       return Session(isPublisher: false, topic: Int32(topic))

@@ -31,7 +31,7 @@ struct RelayDriver: WireDriver, ~Copyable {
     switch role {
     case .publisher(let topic):
       out.append([UInt8(ascii: "P"), 0, 0, 0] + Self.littleEndian(UInt32(topic)))
-    case .subscriber(let topic), .stalled(let topic):
+    case .subscriber(let topic), .stalled(let topic), .laggard(let topic):
       out.append([UInt8(ascii: "S"), 0, 0, 0] + Self.littleEndian(UInt32(topic)))
     }
     return Session()

@@ -41,6 +41,9 @@ protocol WireDriver: ~Copyable, SendableMetatype {
   /// What the server means by a cause that it gave for events it left out.
   static func gapWords(_ cause: UInt8) -> String
 
+  /// Tells the server how many events in all a laggard takes.
+  func grant(_ events: UInt64, to session: Session, out: inout Outbox)
+
   /// How many more events the server's flow control allows this publisher now.
   func allowance(_ session: Session) -> Int
 }
@@ -48,6 +51,9 @@ protocol WireDriver: ~Copyable, SendableMetatype {
 extension WireDriver where Self: ~Copyable {
   func allowance(_ session: Session) -> Int { .max }
   static func gapWords(_ cause: UInt8) -> String { "cause \(cause)" }
+  func grant(_ events: UInt64, to session: Session, out: inout Outbox) {
+    preconditionFailure("laggards are for protocols with credit")
+  }
 }
 
 /// What is the same for all events of a run.
@@ -63,6 +69,8 @@ struct EventShape: Sendable {
   var stalledLagEventsMax: UInt64 = 0
   /// What a topic shall keep, where that is the publisher's to say; 0 for the server's default.
   var retentionBytes = 0
+  /// 0 for events without keys.
+  var keys = 0
 
   func topicName(_ topic: Int) -> String { "\(topicPrefix)\(topic)" }
 }
@@ -73,6 +81,15 @@ enum Role: Equatable, Sendable, BitwiseCopyable {
   case subscriber(topic: Int)
   /// A subscriber that will never read.
   case stalled(topic: Int)
+  /// A subscriber with policy latest that is always behind.
+  case laggard(topic: Int)
+
+  var topic: Int {
+    switch self {
+    case .publisher(let topic), .subscriber(let topic), .stalled(let topic), .laggard(let topic):
+      topic
+    }
+  }
 }
 
 /// Bytes that a driver wants sent on a connection besides events: handshakes, answers, credit.

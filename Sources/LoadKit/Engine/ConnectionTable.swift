@@ -110,12 +110,8 @@ import LinuxIO
   ) throws(LoadError) {
     let descriptor = try Transport.connect(plan)
     let session = driver.open(role, out: &outbox)
-    let topic =
-      switch role {
-      case .publisher(let topic), .subscriber(let topic), .stalled(let topic): topic
-      }
     unsafe (rows + count).initialize(
-      to: ConnectionRow(descriptor: descriptor, topic: topic, session: session))
+      to: ConnectionRow(descriptor: descriptor, topic: role.topic, session: session))
     count += 1
     try flushOutbox(count - 1)
     try readiness.add(descriptor, interest, word: UInt64(count - 1))

@@ -22,6 +22,7 @@ import LinuxIO
   private let marks: UnsafeMutablePointer<Mark>
   private let window: UInt64
   private let step: UInt64
+  private var laggards: Laggards
 
   private(set) var delivered: UInt64 = 0
   private(set) var corrupt: UInt64 = 0
@@ -39,7 +40,9 @@ import LinuxIO
     self.plan = plan
     self.progress = progress
     table = try ConnectionTable(
-      driver: Driver(plan.shape), capacity: plan.subscribers + plan.stalledSubscribers)
+      driver: Driver(plan.shape),
+      capacity: plan.subscribers + plan.laggards + plan.stalledSubscribers)
+    laggards = Laggards(plan)
     slots = max(1, plan.publishers / plan.topics)
     unsafe expected = .allocate(capacity: max(1, plan.subscribers) * slots)
     unsafe expected.initialize(repeating: 1, count: max(1, plan.subscribers) * slots)
@@ -72,14 +75,22 @@ import LinuxIO
   var gapWords: String { Driver.gapWords(tally.gapCause) }
   var latency: LatencySummary? { unsafe latencies.pointee.summary }
 
-  /// Connects all subscribers, then those that will never read.
+  var freshness: LatencySummary? { laggards.freshness }
+  var laggardSums: (delivered: UInt64, leftOut: UInt64, misordered: UInt64) {
+    (laggards.delivered, laggards.leftOut, laggards.tally.misordered)
+  }
+
+  /// Connects all subscribers, then the laggards, then those that will never read.
   mutating func open() throws(LoadError) {
     try table.openAll(
       (0..<plan.subscribers).map { .subscriber(topic: $0 % plan.topics) }, plan: plan,
       interest: .readable, tally: &tally)
+    try table.openAll(
+      [Role](repeating: .laggard(topic: 0), count: plan.laggards), plan: plan,
+      interest: .readable, tally: &laggards.tally)
     let stalled = [Role](repeating: .stalled(topic: 0), count: plan.stalledSubscribers)
     try table.openAll(stalled, plan: plan, interest: .readable, tally: &tally)
-    for index in plan.subscribers..<table.count {
+    for index in (plan.subscribers + plan.laggards)..<table.count {
       unsafe try table.readiness.remove(table.row(index).pointee.descriptor)
     }
   }
@@ -94,14 +105,41 @@ import LinuxIO
   mutating func startMeasuring() {
     unsafe latencies.pointee.reset()
     if case .rate = plan.pace { tally.isTimed = true }
+    laggards.startMeasuring()
+  }
+
+  /// Nothing more is published: laggards take all that is left.
+  mutating func release() throws(LoadError) {
+    laggards.stopMeasuring()
+    try grant(.max)
+  }
+
+  private mutating func grant(_ events: UInt64) throws(LoadError) {
+    for index in plan.subscribers..<(plan.subscribers + laggards.count) {
+      unsafe table.driver.grant(events, to: table.row(index).pointee.session, out: &table.outbox)
+      try table.flushOutbox(index)
+    }
   }
 
   /// Waits up to `timeoutNs` for readiness and receives once wherever there is something.
   mutating func turn(timeoutNs: UInt64) throws(LoadError) {
-    let ready = try table.readiness.wait(timeoutNs: timeoutNs)
+    let nowNs = laggards.count > 0 ? Clock.monotonicNs() : 0
+    if !progress.isStopped, let events = laggards.dueGrant(nowNs) { try grant(events) }
+    let untilGrant = laggards.nextDueNs > nowNs ? laggards.nextDueNs - nowNs : timeoutNs
+    let ready = try table.readiness.wait(timeoutNs: min(timeoutNs, untilGrant))
     for event in 0..<ready {
-      try receive(Int(truncatingIfNeeded: table.readiness[event].userWord))
+      let index = Int(truncatingIfNeeded: table.readiness[event].userWord)
+      if index < plan.subscribers { try receive(index) } else { try receiveLaggard(index) }
     }
+  }
+
+  private mutating func receiveLaggard(_ index: Int) throws(LoadError) {
+    let laggard = index - plan.subscribers
+    laggards.begin(laggard)
+    let outcome = try table.receive(index, tally: &laggards.tally)
+    laggards.end(laggard)
+    if outcome == .closed { throw .connectionClosed("laggard \(laggard)") }
+    if table.outbox.count > 0 { try table.flushOutbox(index) }
   }
 
   @inline(always)
@@ -168,6 +206,18 @@ import LinuxIO
     let subscribersOfTopic = UInt64(plan.subscribers / plan.topics)
     return counts.reduce(0) { $0 + $1 * subscribersOfTopic }
   }
+
+  /// Whether the laggards are through with what was published.
+  func laggardsAreThrough(_ counts: [UInt64]) -> Bool {
+    laggards.isThrough(counts.reduce(0, +))
+  }
+
+  func unfinishedLaggards(_ counts: [UInt64]) -> Int {
+    laggards.unfinished(of: counts.reduce(0, +))
+  }
+
+  /// What all of them have received, to see that there is progress.
+  var received: UInt64 { delivered &+ laggards.delivered &+ laggards.leftOut }
 
   /// Events that belong to the steps which all subscribers have made, for all of them.
   var deliveredInSteps: UInt64 { steps * step * UInt64(plan.subscribers / plan.topics) }

@@ -22,6 +22,9 @@
   var firstFault: Fault?
   /// The newest event of this receive.
   var lastPayload: UnsafeRawPointer?
+  /// The laggard that receives, and events that its policy left out.
+  var newest: NewestOfKeys?
+  var leftOut: UInt64 = 0
 
   /// Next number for each of the topic's publishers, for this subscriber.
   var expected: UnsafeMutablePointer<UInt64>
@@ -52,6 +55,21 @@
       unsafe expected[slot] = number &+ 1
     } else {
       noteFault(slot: slot, number: number)
+    }
+    if isTimed {
+      let intended = unsafe EventStamp.timeNs(of: payload)
+      unsafe latencies.pointee.record(nowNs > intended ? nowNs &- intended : 0)
+    }
+    delivered &+= 1
+  }
+
+  /// Takes one event of a laggard.
+  @inline(always)
+  mutating func deliverNewest(_ payload: UnsafeRawPointer, key: UInt64) {
+    let number = unsafe EventStamp.word(of: payload) & EventStamp.numberMask
+    if newest?.take(number, key: key) != true {
+      if firstFault == nil { firstFault = Fault(expected: 0, found: number) }
+      misordered += 1
     }
     if isTimed {
       let intended = unsafe EventStamp.timeNs(of: payload)
