@@ -97,6 +97,31 @@ import WireFormat
     #expect(core.takeAll() == [.event(1, "a"), .gap(.expired, 2, 6), .event(7, "b")])
   }
 
+  /// They cost no credit: a ring that runs over a subscription again and again must not fill the
+  /// memory of a program that takes nothing.
+  @Test func gapsGatherNoMemoryWhereNobodyReads() throws {
+    let scripted = try ScriptedSession.established()
+    let core = try scripted.subscription()
+    scripted.feed(BrokerFrames.topicInfo() + BrokerFrames.topicInfo(id: 2, name: "hunt.2"))
+    func lose(_ cause: WireFormat.GapCause, _ topic: UInt32, _ first: UInt64, _ last: UInt64) {
+      scripted.feed(
+        BrokerFrames.gap(ref: core.ref, topic: topic, cause: cause, first: first, last: last))
+    }
+    for round in 0..<100 as Range<UInt64> {
+      for topic in 1...2 as ClosedRange<UInt32> {
+        lose(.ringOverrun, topic, round * 5 + 1, round * 5 + 5)
+      }
+    }
+    lose(.expired, 2, 501, 502)
+    scripted.feed(BrokerFrames.deliver(ref: core.ref, [BrokerFrames.batch(["a"], sequence: 501)]))
+    lose(.ringOverrun, 1, 502, 503)
+    #expect(
+      core.takeAll() == [
+        .gap(.ringOverrun, 1, 500), .gap(.several, 1, 502), .event(501, "a"),
+        .gap(.ringOverrun, 502, 503),
+      ])
+  }
+
   @Test func aJumpThatNobodyExplainedIsAGapToo() throws {
     let scripted = try ScriptedSession.established()
     let core = try scripted.subscription()

@@ -12,6 +12,14 @@ public struct Gap: Hashable, Sendable {
   public let bytes: UInt64
   /// Why.
   public let cause: GapCause
+
+  /// Both together, where `next` goes on where this one ends; nil where it does not.
+  func joined(_ next: Gap) -> Gap? {
+    guard topic == next.topic, last > 0, last &+ 1 == next.first else { return nil }
+    return Gap(
+      topic: topic, first: first, last: next.last, count: count &+ next.count,
+      bytes: bytes &+ next.bytes, cause: cause == next.cause ? cause : .several)
+  }
 }
 
 /// Why events that matched a subscription were not delivered.

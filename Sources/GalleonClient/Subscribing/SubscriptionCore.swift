@@ -165,16 +165,30 @@ final class SubscriptionCore: Sendable {
 }
 
 extension Queue<Delivery> {
-  /// Appends a delivery. What was left out costs no credit, so that it joins what was left out
-  /// before, where no event came between them: a program that takes nothing does not gather it.
+  /// Appends a delivery. What was lost or left out costs no credit, so that it joins what was lost
+  /// or left out just before, where no event came between them: a program that takes nothing does
+  /// not gather it.
   fileprivate mutating func add(_ delivery: Delivery) {
-    if case .leftOut(let next) = delivery {
-      let isJoined = replaceLast { delivery in
-        guard case .leftOut(let earlier) = delivery else { return .stop }
-        return earlier.joined(next).map { .replace(.leftOut($0)) } ?? .goOn
+    let isJoined =
+      switch delivery {
+      case .gap, .leftOut: replaceLast { $0.replacement(with: delivery) }
+      default: false
       }
-      if isJoined { return }
+    if !isJoined { append(delivery) }
+  }
+}
+
+extension Delivery {
+  /// What becomes of this one, that waits, when another one comes; to go on looking past it where
+  /// it is about another topic.
+  fileprivate func replacement(with next: Delivery) -> Queue<Delivery>.Replacement {
+    switch (self, next) {
+    case (.gap(let earlier), .gap(let next)):
+      earlier.joined(next).map { .replace(.gap($0)) } ?? .goOn
+    case (.leftOut(let earlier), .leftOut(let next)):
+      earlier.joined(next).map { .replace(.leftOut($0)) } ?? .goOn
+    case (.gap, .leftOut), (.leftOut, .gap): .goOn
+    default: .stop
     }
-    append(delivery)
   }
 }
