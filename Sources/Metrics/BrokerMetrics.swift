@@ -67,7 +67,8 @@ extension Exposition {
     ("galleon_memory_ceiling_bytes", .memoryCeilingBytes, .gauge,
       "The ceiling of ring memory and what else is charged to it."),
     ("galleon_memory_used_bytes", .memoryUsedBytes, .gauge, "How much of the ceiling is in use."),
-    ("galleon_topics", .topics, .gauge, "Topics there are."),
+    ("galleon_topics", .topics, .gauge, "Topics there are; each lasts until the broker ends."),
+    ("galleon_topics_max", .topicsMax, .gauge, "Topics there may be."),
     ("galleon_topics_created_total", .topicsCreated, .counter, "Topics created."),
   ]
 

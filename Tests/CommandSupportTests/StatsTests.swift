@@ -294,6 +294,22 @@ struct StatsTests {
     }
   }
 
+  @Test func theEndOfTheTopicsIsSeenToCome() throws {
+    let broker = FakeBroker()
+    broker.region.broker.set(.topicsMax, 20)
+    func warning() throws -> String? {
+      try StatsReport(broker.reading(at: 1)).lines(width: 200, rowsMax: 0)
+        .first { $0.hasPrefix("Topics are running out") }
+    }
+    for slot in 0..<17 { broker.region.topics.activate(slot).set(.epoch, UInt64(slot)) }
+    #expect(try warning() == nil)
+    broker.region.topics.activate(17).set(.epoch, 17)
+    #expect(
+      try warning()
+        == "Topics are running out: 18 of 20, and each lasts until the broker ends "
+          + "(serve --max-topics).")
+  }
+
   @Test func longTablesAreCutAndSaySo() throws {
     let broker = FakeBroker()
     for slot in 0..<30 { broker.region.topics.activate(slot).set(.epoch, UInt64(slot)) }

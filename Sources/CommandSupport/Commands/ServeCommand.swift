@@ -26,7 +26,8 @@ public enum ServeCommand {
         "retention", "SIZE",
         "Ring memory of a topic that does not ask for a size of its own. Default: 16MiB."),
       OptionSpec("max-connections", "N", "Connections of each shard. Default: 20000."),
-      OptionSpec("max-topics", "N", "Topics. Default: 16384."),
+      OptionSpec(
+        "max-topics", "N", "Topics; each lasts until the broker ends. Default: 16384."),
       OptionSpec("max-subscriptions", "N", "Subscriptions of each shard. Default: 65536."),
       OptionSpec("max-publishers", "N", "Publishers of each shard. Default: 65536."),
       OptionSpec(

@@ -55,6 +55,7 @@ extension StatsReport {
       lines.append("Its writer stopped in the middle of an update: numbers need not agree.")
     }
     lines += breachLines
+    if let warning = topicsWarning { lines.append(warning) }
     let used = memoryUsedBytes
     let ceiling = broker[.memoryCeilingBytes]
     let share = ceiling > 0 ? " (\(used &* 100 / ceiling) %)" : ""
@@ -78,6 +79,15 @@ extension StatsReport {
     ]
     return lines.map { String($0.prefix(width)) }
       + parts.flatMap { Self.wrapped($0, $1, width: width) }
+  }
+
+  /// There is room for new topics only after a restart, so that the end of it must be seen to come.
+  private var topicsWarning: String? {
+    let limit = now.snapshot.broker[.topicsMax]
+    // From nine tenths on.
+    guard limit > 0, topicsInUse >= limit - limit / 10 else { return nil }
+    return "Topics are running out: \(HumanNumber.plain(topicsInUse)) of "
+      + "\(HumanNumber.plain(limit)), and each lasts until the broker ends (serve --max-topics)."
   }
 
   private var latencyParts: [String] {
