@@ -30,6 +30,10 @@ public struct BenchCommand: Sendable, Equatable {
       "Ctrl-C ends the measurement: what was measured so far is checked and shown, and the exit "
         + "code is 130.",
       "The generator takes processor time too. Compare figures of one machine, in one sitting.",
+      "With --json: publishers, subscribers, topics, payloadBytes, batch; seconds and "
+        + "setupSeconds; eventsPerSecond, deliveriesPerSecond and bytesPerSecond; published, "
+        + "delivered and announcedGaps; latency with count, p50Ns, p99Ns, p999Ns and maxNs, where "
+        + "there is one; verdict, which is exact or faulty, and then fault.",
     ],
     options: [
       OptionSpec(

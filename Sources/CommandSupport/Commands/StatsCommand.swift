@@ -54,7 +54,9 @@ public struct StatsCommand: Sendable, Equatable {
       OptionSpec("slow", nil, "Who is behind, and why, in a sentence each, the worst first."),
       OptionSpec("history", nil, "What was recorded, instead of what is."),
       OptionSpec("rows", "N|all", "Rows of each table. Default: 20."),
-      OptionSpec("json", nil, "One JSON object with everything; with --watch one a line."),
+      OptionSpec("json", nil, 
+        "One JSON object with everything; with --watch one a line. Its names do not change; "
+          + "Protocol/counters.md says what they are."),
     ],
     examples: [
       .init("galleon stats --watch", "Watch the broker of this machine:"),

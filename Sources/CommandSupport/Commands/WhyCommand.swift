@@ -13,6 +13,8 @@ public struct WhyCommand: Sendable, Equatable {
         + "subscription is named by the id that stats shows.",
       "It is told from a small record that the broker keeps of each subscription. For a conflated "
         + "event the topic is read from there on, to find the next event of its key.",
+      "With --json: subscription, topic, sequence; fate; cause, notBefore, notAfter and into (a "
+        + "sequence), null where there is none; and the sentence.",
     ],
     options: [
       SharedOptions.url,

@@ -75,6 +75,32 @@ struct UsageTests {
     #expect(finished.error.split(separator: "\n").count == 1)
   }
 
+  /// Whoever writes a script finds every name of the output in the command's help.
+  @Test func theNamesOfJSONAreInTheHelp() throws {
+    let broker = try BrokerProgram()
+    let tail = try broker.startTail("t")
+    try broker.publish("t", "a")
+    _ = try tail.line()
+    let subscription = try #require(
+      (try broker.stats()["subscriptions"] as? [[String: Any]])?.first?["id"] as? Int)
+    for command in [
+      ["pub", "t"], ["tail", "t", "--from", "earliest", "--count", "1"],
+      ["bench", "--duration", "100ms"], ["why", "\(subscription)", "t", "1"],
+    ] {
+      let finished = try broker.run(command + ["--json"])
+      #expect(finished.status == .exited(0), "\(finished.error)")
+      let words = Set(
+        try Program.run([command[0], "--help"]).output.split {
+          !$0.isLetter && !$0.isNumber
+        })
+      let object = try jsonObject(finished.output)
+      let inner = object.values.compactMap { $0 as? [String: Any] }.flatMap(\.keys)
+      for name in object.keys + inner {
+        #expect(words.contains(name[...]), "\(command[0]): \(name)")
+      }
+    }
+  }
+
   @Test func aTakenAddressIsOneSentenceAndExit70() throws {
     let listener = try Listener.listen(on: .loopback(port: 0))
     let port = try #require(listener.localAddress.port)
