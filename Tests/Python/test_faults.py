@@ -159,6 +159,15 @@ class FaultTests(BrokerTest):
         wire.send_frame("PING", time=1)
         self.assertIsNone(wire.next())
 
+    def test_a_client_that_has_shut_its_sending_side(self):
+        wire = self.raw()
+        wire.send_frame("SUBSCRIBE", 1, 1, pattern="half.>", events_total=2**64 - 1,
+                        bytes_total=2**64 - 1)
+        self.assertEqual(wire.next().name, "SUBSCRIBED")
+        wire.socket.shutdown(1)
+        # It cannot answer a PING nor grant credit any more: its session is over.
+        self.assertIsNone(wire.next())
+
     def test_noise(self):
         seed = int(os.environ.get("SEED", time.time_ns() % 2**32))
         random.seed(seed)

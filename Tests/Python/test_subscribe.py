@@ -180,6 +180,22 @@ class CreditTests(BrokerTest):
         account = subscription.close()
         self.assertEqual(account["closed_events"], 1)
 
+    def test_the_largest_totals_do_not_wrap(self):
+        session = self.connect()
+        for number, (events, size) in enumerate((
+                (2**64 - 2, 2**64 - 2), (2**64 - 1, 2**64 - 2), (2**64 - 2, 2**64 - 1),
+                (2**63, 2**63))):
+            with self.subTest(events=events, size=size):
+                topic = f"large.{number}"
+                subscription = session.subscribe(topic, window_events=0, renew=False)
+                self.publish(topic, b"a", b"b")
+                subscription.grant(events, size)
+                self.assertEqual([event.payload for event in subscription.take(2)], [b"a", b"b"])
+                session.send("CREDIT", subscription.ref, events_total=1, bytes_total=1)
+                self.publish(topic, b"c")
+                self.assertEqual(subscription.next().payload, b"c")
+                self.assertEqual(subscription.close()["closed_events"], 0)
+
     def test_a_batch_may_overdraw_and_the_debt_is_paid_first(self):
         session = self.connect()
         subscription = session.subscribe("debt", window_events=1, renew=False)
