@@ -146,7 +146,9 @@ public final class Shard {
   // Time. The monotonic one drives timeouts; the other goes into batches.
   var nowNs: UInt64 = 0
   var realtimeNs: UInt64 = 0
-  var nextSweepNs: UInt64 = 0
+  /// When sessions are looked at next; and, while they are, when again.
+  var nextSweepNs = UInt64.max
+  var laterSweepNs = UInt64.max
   var sweepSlot: UInt32 = 0
   var sessionCount: UInt64 = 0
   var openedSubscriptions: UInt64 = 0
@@ -253,7 +255,9 @@ public final class Shard {
     precondition(nowNs >= self.nowNs, "time went backwards")
     let passedNs = nowNs - self.nowNs
     // After a pause, of this process or the machine, what peers sent meanwhile is read first.
-    if passedNs > Shard.pauseNs { graceUntilNs = nowNs + Shard.graceNs }
+    if passedNs > Shard.pauseNs, nowNs - Shard.lateNs > nextSweepNs {
+      graceUntilNs = nowNs + Shard.graceNs
+    }
     self.nowNs = nowNs
     // Time in topics never goes back. Where the clock was set back, it goes on at half speed until
     // the clock has caught up.

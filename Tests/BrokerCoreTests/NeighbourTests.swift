@@ -174,6 +174,24 @@ import WireFormat
     #expect(try core.closeReason(on: 2) == .heartbeatTimeout)
   }
 
+  @Test func idleSessionsWakeNobodyBeforeTheirHeartbeat() {
+    let core = CoreHarness()
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.hello(2, heartbeatMs: 60_000)
+    core.subscribe(2, "hunt")
+    core.publish(1, Self.batch(1))
+    // Until a stranger would have had to say HELLO.
+    core.advance(milliseconds: 6000)
+    let seconds = (core.shards[0].nextDeadlineNs - core.nowNs) / 1_000_000_000
+    #expect(seconds == 9)
+    core.advance(milliseconds: 9100)
+    #expect(core.takeTypes(on: 1).contains(.ping))
+    #expect(!core.takeTypes(on: 2).contains(.ping))
+    // Not answered: then at the end of two and a half intervals.
+    #expect((core.shards[0].nextDeadlineNs - core.nowNs) / 1_000_000_000 == 22)
+  }
+
   @Test func timeGoesOnWhereTheClockWasSetBack() {
     let core = CoreHarness()
     let shard = core.shards[0]

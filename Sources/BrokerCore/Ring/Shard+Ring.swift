@@ -125,9 +125,11 @@ extension Shard {
   }
 
   /// Ages of topics are looked at with the sweep.
-  func trimByAge() {
-    guard !agingTopics.isEmpty else { return }
+  /// - Returns: whether there are topics with a bound for it.
+  func trimByAge() -> Bool {
+    guard !agingTopics.isEmpty else { return false }
     for i in 0..<agingTopics.count { trim(agingTopics[i]) }
+    return true
   }
 
   /// Tries to free the oldest page of a ring. Cursors in it are moved on first, here at once, in

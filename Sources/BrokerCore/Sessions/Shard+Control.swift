@@ -77,6 +77,7 @@ extension Shard {
     connections[slot].phase = .closing
     counters.connectionClosing(slot)
     connections[slot].stalledNs = nowNs
+    sweep(atNs: nowNs + Shard.closingGraceNs + 1)
     inputPool.give(&connections[slot].input)
     return .closed
   }

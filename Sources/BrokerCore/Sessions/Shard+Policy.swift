@@ -60,6 +60,7 @@ extension Shard {
         noCreditMs: wanted.noCreditMsMax, sampleEvery: max(1, wanted.sampleEvery)))
     if policy == .disconnect, wanted.lagMsMax != 0 || wanted.noCreditMsMax != 0 {
       connections[subscriptions[subscription].connection].hasTimedPolicy = true
+      sweep(atNs: nowNs + Shard.sweepNs)
     }
     counters.policySet(subscription, policy)
     let lossless = Policy.lossless.rawValue

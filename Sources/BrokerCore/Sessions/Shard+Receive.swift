@@ -24,7 +24,7 @@ extension Shard {
       heartbeatMs: UInt32(limits.heartbeatMs), openedNs: nowNs, heardNs: nowNs)
     guard let slot = connections.insert(entry) else { return nil }
     counters.connectionOpened(slot, peer: peer, realtimeNs: realtimeNs)
-    if nextSweepNs == 0 { nextSweepNs = nowNs + Shard.sweepNs }
+    sweep(atNs: nowNs + UInt64(limits.handshakeTimeoutMs) * 1_000_000 + 1)
     return ConnectionID(slot: slot, generation: generationCount)
   }
 
@@ -366,6 +366,7 @@ extension Shard {
       hello.frameLengthMax == 0
         ? limits.frameLengthMax : min(Int(hello.frameLengthMax), limits.frameLengthMax))
     connections[slot].heartbeatMs = UInt32(heartbeatMs)
+    sweep(atNs: nowNs + UInt64(heartbeatMs) * 1_000_000 + 1)
     counters.welcomed(slot, session: session, codecs: codecs, name: hello.clientName)
     let welcome = Welcome(
       version: UInt16(connections[slot].version), codecs: codecs,

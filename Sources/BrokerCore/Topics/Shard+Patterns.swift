@@ -100,7 +100,10 @@ extension Shard {
       topicIDs[unsafe [UInt8](shared.name)] = id
       if shared.owner == index {
         ownedTopics.append(id)
-        if shared.settings.retentionNs != 0 { agingTopics.append(id) }
+        if shared.settings.retentionNs != 0 {
+          agingTopics.append(id)
+          sweep(atNs: nowNs + Shard.sweepNs)
+        }
         counters.topicOwned()
       }
       matchTopic(id)

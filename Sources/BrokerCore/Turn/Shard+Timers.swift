@@ -1,12 +1,13 @@
 import WireFormat
 
 extension Shard {
-  /// Sessions are looked at this often for silence: a second is fine enough for heartbeats of a
-  /// second and more, and a handful of loads a second for each session costs nothing.
+  /// Sessions are looked at for silence when something may be due, and no more often than this,
+  /// which is fine enough for heartbeats of a second and more.
   static let sweepNs: UInt64 = 500_000_000
-  /// Turns come more often than this wherever there are connections. One that comes later was held
-  /// up: the process was stopped, or the machine slept.
+  /// A turn that comes so long after the last one, and so late, was held up: the process was
+  /// stopped, or the machine slept.
   static let pauseNs: UInt64 = 1_000_000_000
+  static let lateNs: UInt64 = 100_000_000
   /// How long peers then have to be heard; what they have sent lies in their sockets.
   static let graceNs: UInt64 = 2_000_000_000
   /// Rows looked at in one turn, so that 20,000 sessions do not hold up the turn's events.
@@ -36,13 +37,40 @@ extension Shard {
     guard connections.used > 0, nowNs >= nextSweepNs else { return }
     let end = min(sweepSlot + Shard.sweepRows, UInt32(connections.highWater))
     while sweepSlot < end {
-      if connections.isUsed(sweepSlot) { checkSilence(sweepSlot) }
+      if connections.isUsed(sweepSlot) {
+        checkSilence(sweepSlot)
+        laterSweepNs = min(laterSweepNs, silenceDueNs(sweepSlot))
+      }
       sweepSlot += 1
     }
     if sweepSlot >= UInt32(connections.highWater) {
       sweepSlot = 0
-      nextSweepNs = nowNs + Shard.sweepNs
-      trimByAge()
+      if trimByAge() { laterSweepNs = nowNs }
+      nextSweepNs = max(laterSweepNs, nowNs + Shard.sweepNs)
+      laterSweepNs = .max
+    }
+  }
+
+  /// Something is to be looked at then, also if a sweep that is under way has passed it already.
+  func sweep(atNs dueNs: UInt64) {
+    nextSweepNs = min(nextSweepNs, dueNs)
+    laterSweepNs = min(laterSweepNs, dueNs)
+  }
+
+  /// When a session must be looked at again; from the past: with the next sweep.
+  private func silenceDueNs(_ slot: UInt32) -> UInt64 {
+    let entry = connections[slot]
+    switch entry.phase {
+    case .handshake:
+      return max(
+        entry.openedNs + UInt64(limits.handshakeTimeoutMs) * 1_000_000 + 1, graceUntilNs)
+    case .open:
+      if entry.hasTimedPolicy || entry.isListedAsPaused { return nowNs }
+      let heartbeatNs = UInt64(entry.heartbeatMs) * 1_000_000
+      let intervalNs = entry.hasPingOutstanding ? heartbeatNs * 5 / 2 : heartbeatNs
+      return max(entry.heardNs + intervalNs + 1, graceUntilNs)
+    case .closing: return entry.stalledNs + Shard.closingGraceNs + 1
+    case .ended: return .max
     }
   }
 
