@@ -2,7 +2,7 @@ import LinuxIO
 import Synchronization
 
 /// Standard input, whose reads can be ended from another thread.
-final class PubInput: Sendable {
+final class StandardInput: Sendable {
   /// Read at once: large enough that a read costs little beside what is done with the bytes.
   private static let chunkBytes = 256 * 1024
 

@@ -53,6 +53,18 @@ struct CommandTests {
     #expect(sentence { () throws(UsageError) in _ = try pub("t", "--keyed") } != nil)
   }
 
+  @Test func aLineChangesThePolicy() throws {
+    let before = try tail("a", "b", "--policy", "drop-oldest", "--max-lag-events", "5")
+    let after = try before.changed(by: " latest  --max-age 2s")
+    #expect(after.policy == .latest && after.bounds.ageNs == 2_000_000_000)
+    #expect(after.bounds.lagEvents == nil && after.patterns == ["a", "b"])
+    #expect(try after.changed(by: "lossless").bounds == TailCommand.Bounds())
+    for wrong in ["", "newest", "drop-oldest", "latest x", "lossless --json", "sample"] {
+      let problem = sentence { () throws(UsageError) in _ = try before.changed(by: wrong) }
+      #expect(problem != nil, "\(wrong)")
+    }
+  }
+
   @Test func aTopicMayBlockForATime() throws {
     #expect(try !pub("t").blocks)
     let blocking = try pub("t", "--block", "--block-timeout", "2s")

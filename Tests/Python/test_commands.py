@@ -58,6 +58,35 @@ class CommandTests(BrokerTest):
                          [(b"ann", b"gold"), (b"bob", b"silver = plate"), (b"ann", b"")])
         self.assertEqual({e.headers for e in events}, {(("from", b"shell"),)})
 
+    def test_lines_change_the_policy_of_a_tail(self):
+        tail = self.start("galleon", "tail", "command.policy", "--policy-lines", "--json",
+                          stdin=subprocess.PIPE)
+        self.subscribed("command.policy")
+
+        def change(line):
+            tail.stdin.write(line.encode() + b"\n")
+            tail.stdin.flush()
+            return tail.stderr.readline().decode()
+
+        self.assertIn("the policy is sample --every 3 from here on", change("sample --every 3"))
+        publisher = self.publisher("command.policy")
+        for number in range(6):
+            publisher.publish([Event(b"%d" % number)])
+        publisher.flush()
+
+        def printed(last):
+            """The sequences up to one; what was left out is told between them."""
+            sequences = [None]
+            while sequences[-1] != last:
+                sequences.append(json.loads(tail.stdout.readline()).get("sequence"))
+            return [sequence for sequence in sequences if sequence]
+
+        self.assertEqual(printed(6), [3, 6])
+        self.assertIn("newest", change("newest"))
+        self.assertIn("lossless from here on", change("lossless"))
+        publisher.publish([Event(b"7")])
+        self.assertEqual(printed(7), [7])
+
     def test_tail_says_that_it_stands_still(self):
         # Nobody takes what it prints.
         tail = self.start("galleon", "tail", "command.still")

@@ -30,6 +30,8 @@ public struct TailCommand: Sendable, Equatable {
   public var start = Start.latest
   public var policy = Policy.lossless
   public var bounds = Bounds()
+  /// Whether lines of standard input change the policy while it runs.
+  public var readsPolicies = false
   /// Ends after so many events.
   public var count: UInt64?
   public var format = Format.people
@@ -74,6 +76,10 @@ public struct TailCommand: Sendable, Equatable {
         "Bound for drop-oldest and disconnect; with latest and sample, what is older is left out."),
       OptionSpec(
         "max-no-credit", "TIME", "Bound for disconnect: how long nothing is taken at this end."),
+      OptionSpec(
+        "policy-lines", nil,
+        "Each line of standard input changes the policy from there on. It is written as here, "
+          + "without --policy: latest --max-age 2s."),
       OptionSpec("json", nil, "One JSON object a line."),
       OptionSpec("raw", nil, "The payload as it is and a line's end, and nothing else."),
       SharedOptions.reconnect,
@@ -96,12 +102,30 @@ public struct TailCommand: Sendable, Equatable {
     if let text = parsed.text("from") { start = try Self.start(text) }
     count = try parsed.count("count", in: 1...UInt64.max)
     try readPolicy(parsed)
+    readsPolicies = parsed.has("policy-lines")
     if parsed.has("json") && parsed.has("raw") {
       throw UsageError("give --json or --raw, not both")
     }
     format = parsed.has("json") ? .json : parsed.has("raw") ? .raw : .people
     isQuiet = parsed.has("quiet")
     if let given = try parsed.durationNs("reconnect") { reconnectNs = given }
+  }
+
+  /// What a line of standard input changes: the same command with that policy and those bounds.
+  public func changed(by line: String) throws(UsageError) -> TailCommand {
+    let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { String($0) }
+    let parsed = try ParsedArguments(["--policy"] + words + patterns.prefix(1), of: Self.spec)
+    let known = [
+      "policy", "every", "max-lag-events", "max-lag-bytes", "max-age", "max-no-credit",
+    ]
+    let other = Self.spec.options.first { parsed.has($0.name) && !known.contains($0.name) }
+    if let other { throw UsageError("--\(other.name) cannot be changed while it runs") }
+    if let word = parsed.positionals.dropLast().first {
+      throw UsageError("\"\(word)\" is too much")
+    }
+    var changed = self
+    try changed.readPolicy(parsed)
+    return changed
   }
 
   private mutating func readPolicy(_ parsed: ParsedArguments) throws(UsageError) {

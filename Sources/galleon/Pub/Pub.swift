@@ -8,9 +8,9 @@ enum Pub {
   static func run(_ command: PubCommand) throws(CommandFailure) -> ExitCode {
     try TaskRunner.holdSignals()
     let url = BrokerURL(flag: command.url)
-    let input: PubInput
+    let input: StandardInput
     do throws(SystemError) {
-      input = try PubInput()
+      input = try StandardInput()
     } catch {
       throw .inputOutput("standard input", error)
     }

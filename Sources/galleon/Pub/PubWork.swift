@@ -7,7 +7,7 @@ import WireFormat
 struct PubWork: Sendable {
   let command: PubCommand
   let url: BrokerURL
-  let input: PubInput
+  let input: StandardInput
   let progress: PubProgress
 
   func run() async {

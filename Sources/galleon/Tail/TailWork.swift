@@ -11,6 +11,7 @@ struct TailWork: Sendable {
     do throws(CommandFailure) {
       let client = try await ClientSupport.connect(
         url, name: "galleon tail", reconnectNs: command.reconnectNs, isQuiet: command.isQuiet)
+      let lines = command.readsPolicies ? try PolicyLines(command) : nil
       do throws(GalleonError) {
         // All of them before any is printed: a pattern that is wrong ends it at once.
         var subscriptions: [Subscription] = []
@@ -22,7 +23,9 @@ struct TailWork: Sendable {
           }
           subscriptions.append(try await client.subscribe(pattern, options: options))
         }
+        let changes = lines?.follow(subscriptions)
         await printAll(subscriptions)
+        changes?.cancel()
       } catch {
         printer.fail(ClientSupport.failure(error, url))
       }
@@ -77,25 +80,8 @@ struct TailWork: Sendable {
       case .time(let ns): .time(nanoseconds: ns)
       case .state: .state
       }
-    let bounds = command.bounds
-    let maxAge = Self.duration(bounds.ageNs)
-    options.policy =
-      switch command.policy {
-      case .lossless: .lossless
-      case .dropOldest:
-        .dropOldest(lagEvents: bounds.lagEvents, lagBytes: bounds.lagBytes, maxAge: maxAge)
-      case .latest: .latest(maxAge: maxAge)
-      case .sample: .sample(every: bounds.every ?? 1, maxAge: maxAge)
-      case .disconnect:
-        .disconnect(
-          lagEvents: bounds.lagEvents, lagBytes: bounds.lagBytes, maxAge: maxAge,
-          withoutCredit: Self.duration(bounds.withoutCreditNs))
-      }
+    options.policy = command.deliveryPolicy
     return options
-  }
-
-  private static func duration(_ ns: UInt64?) -> Duration? {
-    ns.map { .nanoseconds(Int64(clamping: $0)) }
   }
 }
 
