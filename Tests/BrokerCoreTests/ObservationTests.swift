@@ -199,5 +199,6 @@ import WireSupport
     Self.grant(core, 10)
     let topic = try #require(try Self.snapshot(core).topics.first)
     Self.expect(topic[.freshness], 1, at: 100 * Self.ms)
+    #expect(topic[.freshnessSumNs] == 100 * Self.ms)
   }
 }

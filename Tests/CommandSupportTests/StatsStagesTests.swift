@@ -34,4 +34,35 @@ struct StatsStagesTests {
     #expect(line.contains("p99 66") && credit.lowerBound < socket.lowerBound)
     #expect(line.contains("in the broker"))
   }
+
+  @Test func tablesAndJSONHaveTheTimes() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let row = broker.region.observations(shard: 1).activate(0)
+    row.set(.id, 12)
+    row.add(.total, at: StageBuckets.bucket(of: 40_000_000), 100)
+    row.add(.creditWait, at: StageBuckets.bucket(of: 30_000_000), 100)
+    broker.region.topics[0].addFreshness(ns: 5_000_000, batches: 3)
+    let memory = broker.region.memory
+    let snapshot = try CountersSnapshot(tables: Set(CounterKind.allCases)) {
+      memory.bytes(at: $0, count: $1)
+    }
+    let report = StatsReport(
+      StatsReading(
+        snapshot: snapshot, source: .network(url: "galleon://x"), takenNs: 1, realtimeNs: 1))
+    let text = report.lines(width: 200, rowsMax: 20)
+    let times = try #require(text.firstIndex(of: "TIMES"))
+    #expect(text[times + 2].hasPrefix("hunt.>") && text[times + 2].contains("66"))
+    #expect(text.contains { $0.contains("fresh p99") })
+    var json = JSONWriter()
+    report.write(to: &json)
+    let object = try #require(
+      JSONSerialization.jsonObject(with: Data(json.bytes)) as? [String: Any])
+    let subscription = try #require((object["subscriptions"] as? [[String: Any]])?.first)
+    let credit = (subscription["times"] as? [String: Any])?["credit"] as? [String: Any]
+    #expect(credit?["count"] as? Int == 100)
+    let topic = try #require((object["topics"] as? [[String: Any]])?.first)
+    let freshness = try #require(topic["freshness"] as? [String: Any])
+    #expect(freshness["count"] as? Int == 3 && topic["freshnessSumNs"] as? Int == 15_000_000)
+  }
 }

@@ -225,7 +225,9 @@ struct StatsTests {
     second.set(.lagEvents, 1000)
     second.set(.lagBytes, 2048)
     second.set(.blocked, BlockedCause.creditEvents.rawValue)
-    broker.region.publishers(shard: 1)[0].set(.creditBytes, 0)
+    let publisher = broker.region.publishers(shard: 1)[0]
+    publisher.set(.creditBytes, 0)
+    publisher.set(.blocked, BlockedCause.subscriber.rawValue)
     let first = try broker.reading(at: 1)
     second.add(.matchedEvents, 100)
     second.add(.deliveredEvents, 300)
@@ -237,8 +239,8 @@ struct StatsTests {
           + "in 5 s.",
         #"Subscription 12 to hunt.> (a\x1b[2Jb, session 99) has 1.23 k events, 0 B, pending: its "#
           + "socket is full, so its reader or the network takes nothing more; it is sent nothing.",
-        #"The publisher of hunt.loot (a\x1b[2Jb, session 99) has no credit: it waits for room in "#
-          + "the topic.",
+        #"The publisher of hunt.loot (a\x1b[2Jb, session 99) is not heard: its topic waits "#
+          + "for a lossless subscription.",
       ])
     #expect(lines(report, 1).count == 2 && lines(report, 1).last == "… and 2 more")
   }

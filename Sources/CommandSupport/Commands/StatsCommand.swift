@@ -15,6 +15,8 @@ public struct StatsCommand: Sendable, Equatable {
   public var rowsMax: Int? = 20
   /// Who is slow, instead of everything.
   public var showsSlow = false
+  /// Where the time of each subscription's events went as well.
+  public var showsTimes = false
   /// What was recorded, instead of what is.
   public var showsHistory = false
   /// The recording, where it is named.
@@ -52,9 +54,14 @@ public struct StatsCommand: Sendable, Equatable {
         "Between two readings; 0 takes one and shows no rates. Default: 500ms, and 1s with "
           + "--watch."),
       OptionSpec("slow", nil, "Who is behind, and why, in a sentence each, the worst first."),
+      OptionSpec(
+        "times", nil,
+        "Also where the time of each subscription's events went: in the broker, without credit, "
+          + "with a full socket; and how long its client takes for a delivery."),
       OptionSpec("history", nil, "What was recorded, instead of what is."),
       OptionSpec("rows", "N|all", "Rows of each table. Default: 20."),
-      OptionSpec("json", nil, 
+      OptionSpec(
+        "json", nil,
         "One JSON object with everything; with --watch one a line. Its names do not change; "
           + "Protocol/counters.md says what they are."),
     ],
@@ -80,15 +87,17 @@ public struct StatsCommand: Sendable, Equatable {
     place = try Self.place(parsed)
     showsSlow = parsed.has("slow")
     if showsSlow && parsed.has("json") {
-      throw UsageError("--json has everything, without --slow")
+      throw UsageError("--slow is for people; --json --times has what it says in numbers")
     }
+    showsTimes = parsed.has("times")
+    if showsSlow && showsTimes { throw UsageError("give --slow or --times, not both") }
     showsHistory = parsed.has("history")
     recording = parsed.positionals.first
     if recording != nil && !showsHistory {
       throw UsageError("\"\(recording ?? "")\" is too much; a recording goes with --history")
     }
     if showsHistory {
-      if let other = ["watch", "interval", "rows", "slow"].first(where: { parsed.has($0) }) {
+      if let other = ["watch", "interval", "rows", "slow", "times"].first(where: { parsed.has($0) }) {
         throw UsageError("--\(other) does not go with --history")
       }
       let given = ["url", "pid", "counters"].first { parsed.has($0) }

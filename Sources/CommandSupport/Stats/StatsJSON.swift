@@ -34,8 +34,10 @@ extension StatsReport {
         for row in snapshot.connections { connection(row, &json) }
       }
       json.array("publishers") { json in for row in snapshot.publishers { publisher(row, &json) } }
+      let observations = Dictionary(
+        snapshot.observations.map { ($0[.id], $0) }, uniquingKeysWith: { first, _ in first })
       json.array("subscriptions") { json in
-        for row in snapshot.subscriptions { subscription(row, &json) }
+        for row in snapshot.subscriptions { subscription(row, observations[row[.id]], &json) }
       }
     }
   }
@@ -75,7 +77,10 @@ extension StatsReport {
 
   private func topic(_ row: RowSnapshot<TopicRow>, _ json: inout JSONWriter) {
     json.object { json in
-      fields(row, &json, leaveOut: ["subscriptions", "publishers"])
+      fields(
+        row, &json, leaveOut: ["subscriptions", "publishers", "readToRing", "freshness"])
+      Self.stage("readToRing", row[.readToRing], &json)
+      Self.stage("freshness", row[.freshness], &json)
       json.field("subscriptions", subscriptions(of: row))
       json.field("publishers", publishers(of: row))
       json.field("eventsInPerSecond", rate(row, .eventsIn))
@@ -106,7 +111,10 @@ extension StatsReport {
     }
   }
 
-  private func subscription(_ row: RowSnapshot<SubscriptionRow>, _ json: inout JSONWriter) {
+  private func subscription(
+    _ row: RowSnapshot<SubscriptionRow>, _ observation: RowSnapshot<ObservationRow>?,
+    _ json: inout JSONWriter
+  ) {
     json.object { json in
       json.field("shard", row.shard ?? 0)
       json.field("session", session(row.shard, row[.connection]))
@@ -116,6 +124,7 @@ extension StatsReport {
       json.ledger(of: row)
       json.field("deliveredEventsPerSecond", rate(row, .deliveredEvents))
       json.field("deliveredBytesPerSecond", rate(row, .deliveredBytes))
+      if let observation { times(observation, &json) }
     }
   }
 

@@ -245,6 +245,11 @@ public struct StatsReport: Sendable {
     publishersByTopic[topic[.id]] ?? 0
   }
 
+  /// The same topic in the earlier reading.
+  func earlier(_ topic: RowSnapshot<TopicRow>) -> RowSnapshot<TopicRow>? {
+    topicsBefore[Self.identity(topic)]
+  }
+
   // MARK: Names
 
   func topicName(_ id: UInt32) -> String { topicNames[id] ?? "#\(id)" }

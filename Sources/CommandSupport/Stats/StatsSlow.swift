@@ -42,12 +42,13 @@ extension StatsReport {
             + "\(who(row.shard, row[.connection]))) has \(HumanNumber.short(row[.lagEvents])) events, "
             + "\(HumanNumber.size(row[.lagBytes])), pending: \(why(row))\(progress(row)).\(times)"))
     }
-    for row in now.snapshot.publishers where row[.creditEvents] == 0 || row[.creditBytes] == 0 {
+    for row in now.snapshot.publishers {
+      guard let cause = BlockedCause(rawValue: row[.blocked]), cause != .none else { continue }
       slow.append(
         Slow(
           bytes: 0,
           sentence: "The publisher of \(TerminalText.text(topicName(row[.topic]), max: 64)) ("
-            + "\(who(row.shard, row[.connection]))) has no credit: it waits for room in the topic."))
+            + "\(who(row.shard, row[.connection]))) is not heard: \(Self.why(publisher: cause))."))
     }
     if slow.isEmpty {
       return ["Nobody is slow: every subscription has what there is."]
@@ -56,6 +57,15 @@ extension StatsReport {
     let told = order.prefix(rowsMax ?? .max).map { slow[$0].sentence }
     let more = slow.count - told.count
     return told + (more > 0 ? ["… and \(HumanNumber.plain(UInt64(more))) more"] : [])
+  }
+
+  private static func why(publisher cause: BlockedCause) -> String {
+    switch cause {
+    case .subscriber: "its topic waits for a lossless subscription"
+    case .memory: "there is no ring memory for its batch"
+    case .draining: "the broker is shutting down"
+    default: "\(cause)"
+    }
   }
 
   private func why(_ row: RowSnapshot<SubscriptionRow>) -> String {

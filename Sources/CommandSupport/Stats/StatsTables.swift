@@ -21,7 +21,7 @@ extension StatsReport {
     }
     return [
       shardSection(), topicSection(limit), subscriptionSection(subscriptions),
-      ledgerSection(subscriptions), publisherSection(limit), connectionSection(limit),
+      ledgerSection(subscriptions), timeSection(limit), publisherSection(limit), connectionSection(limit),
       endedSection(),
     ]
   }
@@ -64,7 +64,8 @@ extension StatsReport {
     var table = TextTable([
       .init("topic", right: false, widthMin: 16), .init("events/s"), .init("bytes/s", rank: 1),
       .init("events"), .init("bytes", rank: 1), .init("first", rank: 3), .init("next", rank: 2),
-      .init("ring"), .init("subs"), .init("pubs", rank: 1), .init("shard", rank: 4),
+      .init("ring"), .init("subs"), .init("pubs", rank: 1), .init("to ring p99", rank: 6),
+      .init("fresh p50", rank: 5), .init("fresh p99", rank: 5), .init("shard", rank: 4),
     ])
     let rows = foremost(now.snapshot.topics, limit) {
       (rate($0, .eventsIn) ?? 0, Double($0[.eventsIn]))
@@ -75,7 +76,8 @@ extension StatsReport {
         size(rate(row, .bytesIn)), HumanNumber.short(row[.eventsIn]),
         HumanNumber.size(row[.bytesIn]), "\(row[.firstSequence])", "\(row[.nextSequence])",
         HumanNumber.size(row[.ringBytes]), "\(subscriptions(of: row))",
-        "\(publishers(of: row))",
+        "\(publishers(of: row))", Self.text(stage(row, .readToRing), 0.99),
+        Self.text(stage(row, .freshness), 0.5), Self.text(stage(row, .freshness), 0.99),
         "\(row[.shard])",
       ])
     }

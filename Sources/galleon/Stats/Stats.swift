@@ -7,7 +7,7 @@ enum Stats {
   static func run(_ command: StatsCommand) throws(CommandFailure) -> ExitCode {
     if command.showsHistory { return try History.run(command) }
     var source = try StatsSource(command.place)
-    if command.showsSlow { source.tables.insert(.observation) }
+    if command.showsSlow || command.showsTimes { source.tables.insert(.observation) }
     let first = try firstReading(&source)
     if command.watches { return try watch(command, &source, first) }
     var before: StatsReading?
