@@ -192,6 +192,16 @@ extension Shard {
     noteBlocked(subscription)
   }
 
+  /// The round stands where it stood before a frame that was taken back. Otherwise a socket that
+  /// takes little at a time would have the same subscriptions served each time, and others never.
+  func giveTurnBack(_ slot: UInt32, _ frame: TransmitPlan.Frame) {
+    let subscription = frame.subscription
+    guard subscriptions[subscription].isServed, cursors[frame.cursor].isReady else { return }
+    subscriptions[subscription].ready = frame.cursor
+    subscriptions[subscription].turns = frame.turns
+    connections[slot].serving = subscription
+  }
+
   // MARK: Loss
 
   /// Moves a cursor forward to `position` without delivery, and notes why.

@@ -424,16 +424,6 @@ extension Shard {
     serve(frame.subscription)
   }
 
-  /// The round stands where it stood before a frame that was taken back. Otherwise a socket that
-  /// takes little at a time would have the same subscriptions served each time, and others never.
-  private func giveTurnBack(_ slot: UInt32, _ frame: TransmitPlan.Frame) {
-    let subscription = frame.subscription
-    guard subscriptions[subscription].isServed, cursors[frame.cursor].isReady else { return }
-    subscriptions[subscription].ready = frame.cursor
-    subscriptions[subscription].turns = frame.turns
-    connections[slot].serving = subscription
-  }
-
   /// Keeps the rest of a frame that was cut, so that ring memory is never waited for by a socket.
   private func stash(_ slot: UInt32, from offset: Int, bytes: Int) {
     precondition(connections[slot].stash.isEmpty, "a second cut frame")
