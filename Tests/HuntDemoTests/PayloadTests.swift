@@ -26,8 +26,8 @@ import Testing
         player: .random(in: 0 ... .max, using: &random),
         step: .random(in: 0 ... .max, using: &random),
         place: Place(
-          latitudeE7: .random(in: .min ... .max, using: &random),
-          longitudeE7: .random(in: .min ... .max, using: &random)),
+          latitudeE7: .random(in: Place.latitudesE7, using: &random),
+          longitudeE7: .random(in: Place.longitudesE7, using: &random)),
         elevationCm: Bool.random(using: &random) ? nil : .random(in: -100...100, using: &random),
         fix: .random(in: 0 ... .max, using: &random),
         flags: PositionPayload.Flags(rawValue: .random(in: 0 ... .max, using: &random)),
@@ -55,6 +55,17 @@ import Testing
     #expect(sentTimeNs(of: rewardBytes[...]) == 100)
     rewardBytes[13] = 1
     #expect(RewardPayload(decoding: rewardBytes[...]) == nil)
+  }
+
+  /// Latitude and longitude stand at 8 and 12 in both.
+  @Test(arguments: [(8, Int32.max), (8, .min), (8, 900_000_001), (12, .max), (12, -1_800_000_001)])
+  func aPlaceThatIsNotOnEarthIsNoPayload(offset: Int, value: Int32) {
+    for size in [PositionPayload.byteCount, TreasurePayload.byteCount] {
+      var bytes = [UInt8](repeating: 0, count: size)
+      for byte in 0..<4 { bytes[offset + byte] = UInt8(truncatingIfNeeded: value >> (8 * byte)) }
+      #expect(PositionPayload(decoding: bytes[...]) == nil)
+      #expect(TreasurePayload(decoding: bytes[...]) == nil)
+    }
   }
 
   @Test(arguments: [0, 1, 8, 23, 25, 31, 33])

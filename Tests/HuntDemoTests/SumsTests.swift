@@ -220,4 +220,14 @@ import Testing
       #expect(map.take(near: origin).isEmpty)
     }
   }
+
+  /// There all cells of a row would be in reach, a million and more for one position.
+  @Test func atThePolesNothingIsLookedFor() {
+    for latitudeE7: Int32 in [900_000_000, -900_000_000, 850_000_001] {
+      let pole = Place(latitudeE7: latitudeE7, longitudeE7: 0)
+      var map = TreasureMap()
+      map.insert(TreasureMap.Treasure(id: 1, points: 1, place: pole))
+      #expect(map.take(near: pole).isEmpty)
+    }
+  }
 }

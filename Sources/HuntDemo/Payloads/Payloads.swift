@@ -1,5 +1,6 @@
 /// What the events of the hunt carry. All numbers are little-endian, and every payload has a fixed
-/// size by which it is known; one of another size is none of these.
+/// size by which it is known; one of another size, or with a place that is not on earth, is none
+/// of these.
 ///
 ///     topic                    key       payload
 ///     hunt.WALK.positions      player    position, 32 bytes
@@ -37,7 +38,7 @@ extension HuntPayload {
     self.init()
     var reader = FieldReader(bytes)
     visit(&reader)
-    guard reader.areReservedZero else { return nil }
+    guard reader.isSound else { return nil }
   }
 
   func encoded(sentNs: UInt64) -> [UInt8] {
@@ -124,18 +125,21 @@ protocol FieldVisitor {
   mutating func number<Number: FixedWidthInteger>(_ value: inout Number)
   /// So many bytes that are zero.
   mutating func reserved(bytes: Int)
+  /// What must hold of the fields so far, or the payload is none.
+  mutating func check(_ holds: Bool)
 }
 
 extension FieldVisitor {
   mutating func place(_ place: inout Place) {
     number(&place.latitudeE7)
     number(&place.longitudeE7)
+    check(place.isOnEarth)
   }
 }
 
 private struct FieldReader: FieldVisitor {
   private var rest: ArraySlice<UInt8>
-  private(set) var areReservedZero = true
+  private(set) var isSound = true
 
   init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
@@ -150,8 +154,12 @@ private struct FieldReader: FieldVisitor {
   }
 
   mutating func reserved(bytes: Int) {
-    if rest.prefix(bytes).contains(where: { $0 != 0 }) { areReservedZero = false }
+    check(!rest.prefix(bytes).contains { $0 != 0 })
     rest = rest.dropFirst(bytes)
+  }
+
+  mutating func check(_ holds: Bool) {
+    if !holds { isSound = false }
   }
 }
 
@@ -168,6 +176,10 @@ private struct FieldWriter: FieldVisitor {
 
   mutating func reserved(bytes count: Int) {
     bytes += [UInt8](repeating: 0, count: count)
+  }
+
+  mutating func check(_ holds: Bool) {
+    precondition(holds, "what is published is sound")
   }
 }
 

@@ -18,6 +18,10 @@ struct TreasureMap: Sendable {
   /// Ten millionths of a degree; along a meridian about 28 m.
   private static let cellE7: Int32 = 2500
 
+  /// Anybody may say that he is anywhere. Nearer to the poles twenty metres to the east are any
+  /// number of cells, and nothing is found there.
+  private static let latitudesE7: ClosedRange<Int32> = -850_000_000...850_000_000
+
   private var cells: [Cell: [Treasure]] = [:]
   private(set) var count = 0
 
@@ -28,7 +32,7 @@ struct TreasureMap: Sendable {
 
   /// Takes all treasures in reach of a place, the nearest first.
   mutating func take(near place: Place) -> [Treasure] {
-    if count == 0 { return [] }
+    guard count > 0, Self.latitudesE7.contains(place.latitudeE7) else { return [] }
     let corner = place.moved(northM: -Self.reachM, eastM: -Self.reachM)
     let opposite = place.moved(northM: Self.reachM, eastM: Self.reachM)
     let low = Self.cell(corner)

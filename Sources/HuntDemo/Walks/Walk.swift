@@ -4,6 +4,14 @@ struct Place: Hashable, Sendable {
   var latitudeE7: Int32 = 0
   /// Degrees east in ten millionths.
   var longitudeE7: Int32 = 0
+
+  static let latitudesE7: ClosedRange<Int32> = -900_000_000...900_000_000
+  static let longitudesE7: ClosedRange<Int32> = -1_800_000_000...1_800_000_000
+
+  /// Whether there is such a place.
+  var isOnEarth: Bool {
+    Self.latitudesE7.contains(latitudeE7) && Self.longitudesE7.contains(longitudeE7)
+  }
 }
 
 /// What a receiver recorded at one moment.
