@@ -5,10 +5,16 @@ import WireFormat
 /// Why counters could not be had, in a sentence without the broker's name.
 struct CountersProblem: Error {
   let sentence: String
+  /// Somebody is there, and says nothing.
+  let isSilence: Bool
 
-  init(_ sentence: String) { self.sentence = sentence }
+  init(_ sentence: String, isSilence: Bool = false) {
+    self.sentence = sentence
+    self.isSilence = isSilence
+  }
 
   init(_ error: CountersReadError) {
+    isSilence = false
     switch error {
     case .notCounters: sentence = "it holds no counters"
     case .otherLayout(let version, _):
@@ -192,7 +198,8 @@ final class CountersConnection {
     switch outcome {
     case .success(let value): result = value
     case .failure(let error):
-      throw CountersProblem(error.errno == .timedOut ? "it does not answer" : "\(error.errno)")
+      if error.errno == .timedOut { throw CountersProblem("it does not answer", isSilence: true) }
+      throw CountersProblem("\(error.errno)")
     }
     switch result {
     case .processed(let count): received += chunk[..<count]

@@ -35,7 +35,9 @@ enum Stats {
       let failure = CommandFailure.unavailable("\(source.name): \(error.sentence)")
       switch source.fallBackToFile() {
       case .taken: break
-      case .none: throw failure
+      case .none:
+        guard let path = source.ownFile() else { throw failure }
+        throw .unavailable("\(failure.sentence ?? ""); --counters \(path) has its last counters")
       case .ambiguous(let ids):
         throw .unavailable(
           "\(failure.sentence ?? ""); several brokers live here: choose one with --pid "

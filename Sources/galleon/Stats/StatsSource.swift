@@ -41,8 +41,15 @@ struct StatsSource {
     case .network(let url, let addresses, let open):
       // The broker may have been restarted between two readings: a session that is over is no
       // reason to give up.
-      if let open, let reading = try? Self.reading(open.snapshot(tables), url) { return reading }
-      place = .network(url: url, addresses: addresses, connection: nil)
+      if let open {
+        do throws(CountersProblem) {
+          return try Self.reading(open.snapshot(tables), url)
+        } catch {
+          place = .network(url: url, addresses: addresses, connection: nil)
+          // One that hangs would let a second attempt wait as long.
+          if error.isSilence { throw error }
+        }
+      }
       let connection = try CountersConnection(addresses)
       let reading = try Self.reading(connection.snapshot(tables), url)
       place = .network(url: url, addresses: addresses, connection: connection)
@@ -65,11 +72,8 @@ struct StatsSource {
     guard case .network(let url, _, _) = place, !url.isChosen else { return .none }
     var living: [Int32] = []
     var newest: (path: String, modifiedNs: Int64)?
-    for name in (try? Files.list(Self.directory)) ?? [] where name.hasSuffix(Self.suffix) {
-      let path = Self.directory + "/" + name
-      guard let id = Int32(name.dropLast(Self.suffix.count)),
-        let found = try? Files.information(path)
-      else { continue }
+    for (id, path) in Self.files() {
+      guard let found = try? Files.information(path) else { continue }
       if System.isAlive(processID: id) { living.append(id) }
       if newest == nil || found.modifiedNs > newest!.modifiedNs {
         newest = (path, found.modifiedNs)
@@ -80,6 +84,25 @@ struct StatsSource {
     else { return .none }
     place = .file(path: path)
     return .taken
+  }
+
+  /// The counters' files of this user's brokers, with their process ids.
+  private static func files() -> [(id: Int32, path: String)] {
+    ((try? Files.list(directory)) ?? []).compactMap { name in
+      guard name.hasSuffix(suffix), let id = Int32(name.dropLast(suffix.count)) else { return nil }
+      return (id, directory + "/" + name)
+    }
+  }
+
+  /// The file of the broker that was asked for and is silent, or has died; nil where it is not on
+  /// this machine, or somebody else's.
+  func ownFile() -> String? {
+    guard case .network(_, let addresses, _) = place else { return nil }
+    return Self.files().first { _, path in
+      guard let reading = try? Self.read(path, []) else { return false }
+      let listens = reading.snapshot.broker[.addresses].split(separator: " ")
+      return addresses.contains { listens.contains("\($0)"[...]) }
+    }?.path
   }
 
   private static func process(_ id: Int32) -> StatsReading.Process {

@@ -128,6 +128,24 @@ struct StatsTests {
     try broker.running.send(.proceed)
   }
 
+  /// A broker of this machine that was named and is silent has a file all the same.
+  @Test func theFileOfASilentBrokerIsNamed() throws {
+    let scratch = try Scratch()
+    let runtime = ["XDG_RUNTIME_DIR=\(scratch.path)"]
+    let broker = try Program.Running(
+      ["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--memory", "8MiB"],
+      environment: runtime)
+    let url = "galleon://" + (try broker.line()).dropFirst("listening tcp ".count)
+    try broker.send(.stop)
+    let finished = try Program.run(["stats", "--url", url], environment: runtime)
+    try broker.send(.proceed)
+    let path = "\(scratch.path)/galleon/\(broker.processID).counters"
+    #expect(finished.status == .exited(69))
+    #expect(finished.error.contains("--counters \(path) has its last counters"))
+    try broker.send(.terminate)
+    #expect(try broker.wait() == .exited(0))
+  }
+
   @Test func filesThatAreNoCountersAreRefused() throws {
     let scratch = try Scratch()
     let path = scratch.path + "/file"
