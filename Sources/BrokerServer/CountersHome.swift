@@ -98,13 +98,7 @@ final class CountersHome: Sendable {
   /// Only counters are replaced, and only those of a broker that has ended: a slip of the hand
   /// shall not cost anybody a file.
   private static func checkReplaceable(_ path: String) throws(SystemError) {
-    let found: FileInformation
-    do throws(SystemError) {
-      found = try Files.information(path)
-    } catch {
-      if error.errno == .noSuchFile { return }
-      throw error
-    }
+    guard let found = try Files.informationIfThere(path) else { return }
     guard found.kind == .file else { throw SystemError(.fileExists, "open") }
     let file = try Files.open(path, [.read, .noFollow])
     guard try Files.lock(file.rawValue) else { throw SystemError(.wouldBlock, "flock") }

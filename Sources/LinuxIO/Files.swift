@@ -73,6 +73,18 @@ public enum Files {
     return FileInformation(native)
   }
 
+  /// The same; nil where there is nothing at the path.
+  public static func informationIfThere(
+    _ path: String
+  ) throws(SystemError) -> FileInformation? {
+    do throws(SystemError) {
+      return try information(path)
+    } catch {
+      if error.errno == .noSuchFile { return nil }
+      throw error
+    }
+  }
+
   public static func information(_ fd: Int32) throws(SystemError) -> FileInformation {
     var native = ck_file_info()
     _ = try perform("stat") { unsafe ck_fstat(fd, &native) }

@@ -92,13 +92,7 @@ public struct Listener: ~Copyable, Sendable {
   }
 
   private static func removeStaleSocket(_ path: String) throws(SystemError) {
-    let found: FileInformation
-    do throws(SystemError) {
-      found = try Files.information(path)
-    } catch {
-      if error.errno == .noSuchFile { return }
-      throw error
-    }
+    guard let found = try Files.informationIfThere(path) else { return }
     guard found.kind == .socket else { throw SystemError(.addressInUse, "bind") }
     let address = SocketAddress.unix(path: path)
     let probe = try Socket.open(for: address)

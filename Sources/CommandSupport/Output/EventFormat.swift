@@ -95,49 +95,46 @@ public struct EventFormat: Sendable {
   /// Appends a gap with the end of its line. With `raw` there is no place for it: then nothing is
   /// appended, and the caller says it elsewhere.
   public mutating func append(_ gap: ShownGap, to output: inout [UInt8]) {
-    switch format {
-    case .raw: break
-    case .people:
-      output += "--- ".utf8
-      output += Self.sentence(gap).utf8
-      output.append(UInt8(ascii: "\n"))
-    case .json:
-      json.removeAll()
-      json.object { json in
-        json.field("gap", true)
-        Self.append(gap, to: &json)
-      }
-      json.endLine()
-      output += json.bytes
+    append(Self.sentence(gap), to: &output) { json in
+      json.field("gap", true)
+      Self.append(gap, to: &json)
     }
   }
 
   /// Appends a note with the end of its line; with `raw` nothing.
   public mutating func append(_ note: ShownNote, to output: inout [UInt8]) {
+    append(Self.sentence(note), to: &output) { json in
+      switch note {
+      case .leftOut(let gap, let expiredCount, let expiredBytes):
+        json.field("leftOut", true)
+        Self.append(gap, to: &json)
+        json.field("expiredCount", expiredCount)
+        json.field("expiredBytes", expiredBytes)
+      case .stateReset(let topic):
+        json.field("stateReset", true)
+        json.field("topic", topic)
+      case .stateComplete(let topic, let last):
+        json.field("stateComplete", true)
+        json.field("topic", topic)
+        json.field("last", last)
+      }
+    }
+  }
+
+  /// Something that is no event: a sentence between the lines, or the members of an object.
+  private mutating func append(
+    _ sentence: @autoclosure () -> String, to output: inout [UInt8],
+    members: (inout JSONWriter) -> Void
+  ) {
     switch format {
     case .raw: break
     case .people:
       output += "--- ".utf8
-      output += Self.sentence(note).utf8
+      output += sentence().utf8
       output.append(UInt8(ascii: "\n"))
     case .json:
       json.removeAll()
-      json.object { json in
-        switch note {
-        case .leftOut(let gap, let expiredCount, let expiredBytes):
-          json.field("leftOut", true)
-          Self.append(gap, to: &json)
-          json.field("expiredCount", expiredCount)
-          json.field("expiredBytes", expiredBytes)
-        case .stateReset(let topic):
-          json.field("stateReset", true)
-          json.field("topic", topic)
-        case .stateComplete(let topic, let last):
-          json.field("stateComplete", true)
-          json.field("topic", topic)
-          json.field("last", last)
-        }
-      }
+      json.object(members)
       json.endLine()
       output += json.bytes
     }
