@@ -33,6 +33,7 @@ final class ShardLoop {
   private let epoll: Epoll
   private var events = Epoll.EventBuffer(capacity: ShardLoop.eventsPerWait)
   let sockets: SocketTable
+  private var time = TurnTime()
   private var lastWorkNs: UInt64 = 0
   private var isDraining = false
   private var hasCounted = false
@@ -83,8 +84,8 @@ final class ShardLoop {
 
   private func turn() {
     let count = wait()
-    let startNs = Clock.monotonicNs()
-    shard.beginTurn(nowNs: startNs, realtimeNs: Clock.realtimeNs())
+    let startNs = time.read()
+    shard.beginTurn(nowNs: startNs, realtimeNs: time.realtimeNs)
     var work = shard.handleInbound() + count
     for i in 0..<count { handle(events[i]) }
     checkDrain(startNs)
@@ -105,7 +106,8 @@ final class ShardLoop {
       wakes &= wakes - 1
     }
     if work > 0 {
-      lastWorkNs = Clock.monotonicNs()
+      // The last write of a turn is nearly its end.
+      lastWorkNs = time.nowNs == startNs ? time.read() : time.nowNs
       shard.noteBusy(lastWorkNs - startNs)
     }
     if isDraining && !hasCounted && shard.connectionCount == 0 {
@@ -127,8 +129,7 @@ final class ShardLoop {
     let deadlineNs = shard.nextDeadlineNs
     var timeoutNs: Int64 = -1
     if deadlineNs != .max {
-      let nowNs = Clock.monotonicNs()
-      timeoutNs = deadlineNs > nowNs ? Int64(clamping: deadlineNs - nowNs) : 0
+      timeoutNs = deadlineNs > time.nowNs ? Int64(clamping: deadlineNs - time.nowNs) : 0
     }
     let count = poll(timeoutNs)
     shard.wakeUp()
@@ -212,9 +213,10 @@ final class ShardLoop {
         var sent = 0
         if case .processed(let count) = result { sent = count }
         bytes += sent
-        shard.transmitted(sent, realtimeNs: Clock.realtimeNs())
+        time.read()
+        shard.transmitted(sent, realtimeNs: time.realtimeNs)
       } catch {
-        shard.transmitted(0, realtimeNs: Clock.realtimeNs())
+        shard.transmitted(0, realtimeNs: time.realtimeNs)
         shard.handleEndOfInput(id, reset: true)
       }
     }
