@@ -195,14 +195,13 @@ extension Shard {
   }
 
   /// A cursor that has nothing more to send leaves the ring of its subscription's topics; it ends
-  /// when what it sent has been taken. One that waits for an answer had but a gap to tell.
+  /// when what it sent has been taken.
   func settle(_ cursor: UInt32) {
-    guard !cursors[cursor].hasGap else { return }
-    let isDone =
-      cursors[cursor].pass == noSlot
-      ? cursors[cursor].sequence == topics[cursors[cursor].topic].tail.sequence
-      : awaitsAnswer(cursor)
-    if isDone { makeUnready(cursor) }
+    if cursors[cursor].sequence == topics[cursors[cursor].topic].tail.sequence,
+      !cursors[cursor].hasGap, cursors[cursor].pass == noSlot
+    {
+      makeUnready(cursor)
+    }
   }
 
   private func addDeliver(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {

@@ -136,7 +136,10 @@ extension Shard {
     switch passes[pass].step {
     case .filled: return addFilled(slot, subscription, cursor, pass)
     case .idle: return ask(slot, subscription, cursor, pass)
-    case .asking, .waiting: preconditionFailure("a cursor that waits for an answer has no turn")
+    case .asking, .waiting:
+      // The ring has run over the cursor of a state meanwhile, and it had a turn for the gap.
+      makeUnready(cursor)
+      return .asked
     }
   }
 
@@ -144,13 +147,6 @@ extension Shard {
   func isFilled(_ cursor: UInt32) -> Bool {
     let pass = cursors[cursor].pass
     return pass != noSlot && passes[pass].step == .filled
-  }
-
-  /// Whether a cursor's pass has asked, or waits for room to ask. The ring may run over the cursor of
-  /// a state meanwhile: then it has a turn all the same, for the gap.
-  func awaitsAnswer(_ cursor: UInt32) -> Bool {
-    let pass = cursors[cursor].pass
-    return pass != noSlot && (passes[pass].step == .asking || passes[pass].step == .waiting)
   }
 
   /// Lets as many of those that wait ask as there is room for.
