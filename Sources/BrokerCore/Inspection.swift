@@ -140,7 +140,7 @@ extension Shard {
         if entry.isResting != (place.list != .following) {
           fault = "it rests, or a cursor of it does, and not both"
         }
-        if place.hasGap || isFilled(cursor) { hasGap = true }
+        if hasGapToTell(cursor) || isFilled(cursor) { hasGap = true }
         if !place.isReady, place.pass == noSlot || isFilled(cursor) { fault = "a cursor with something to send is not ready" }
         if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
       }

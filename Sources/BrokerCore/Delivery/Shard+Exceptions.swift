@@ -166,13 +166,14 @@ extension Shard {
     cursors[cursor].sequence = end.sequence
     cursors[cursor].bytes = end.bytes
     let events = end.sequence - before.sequence
+    let wholeBytes = min(before.bytes, batch.bytesBefore)
     subscriptions[subscription].sentEvents += events
-    subscriptions[subscription].sentBytes += end.bytes - before.bytes
+    subscriptions[subscription].sentBytes += end.bytes - wholeBytes
     let frame = TransmitPlan.Frame(
       subscription: subscription, cursor: cursor, bytes: 0, events: events, batches: 1,
-      isGap: false, time: batch.time, charge: end.bytes - before.bytes, before: before)
-    counters.delivered(slot, frame, nowNs: realtimeNs)
-    observe(frame, nowNs: realtimeNs)
+      isGap: false, time: batch.time, charge: end.bytes - wholeBytes, before: before,
+      againBytes: before.bytes - wholeBytes)
+    book(slot, frame, realtimeNs: realtimeNs)
     if end.sequence == topics[before.topic].tail.sequence { endCursor(cursor) }
     return .added
   }

@@ -144,11 +144,11 @@ extension Shard {
 
   /// The cursor has something to send, or a gap to tell.
   func makeReady(_ cursor: UInt32) {
-    guard !cursors[cursor].isReady, !cursors[cursor].isAttaching else { return }
+    guard !cursors[cursor].isReady, !cursors[cursor].isAttaching, !isAsking(cursor) else { return }
     let subscription = cursors[cursor].subscription
     cursors[cursor].isReady = true
     append(cursor, to: &subscriptions[subscription].ready, of: cursors, \.ready)
-    if subscriptions[subscription].hasCredit || cursors[cursor].hasGap {
+    if subscriptions[subscription].hasCredit || hasGapToTell(cursor) {
       serve(subscription)
     } else {
       noteBlocked(subscription)

@@ -123,7 +123,7 @@ extension Shard {
       append(cursor, to: &topics[id].cursors, of: cursors, \.inTopic)
       cursors[cursor].list = .following
       listForHold(id)
-      if cursors[cursor].hasGap { serve(subscription) }
+      if hasGapToTell(cursor) { serve(subscription) }
     }
   }
 

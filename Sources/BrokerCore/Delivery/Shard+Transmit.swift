@@ -138,15 +138,16 @@ extension Shard {
       // A loss is booked for good, and frames of this plan may yet be taken back, behind it.
       return .full
     }
-    if isFilled(cursor), !cursors[cursor].hasGap {
+    let hasGap = hasGapToTell(cursor)
+    if isFilled(cursor), !hasGap {
       guard announce(slot, id) else { return .full }
       return addPass(slot, subscription, cursor)
     }
-    guard cursors[cursor].hasGap || subscriptions[subscription].hasCredit else {
+    guard hasGap || subscriptions[subscription].hasCredit else {
       return nextWithGap(subscription) ? .added : .noCredit
     }
     guard announce(slot, id) else { return .full }
-    if cursors[cursor].hasGap {
+    if hasGap {
       addGap(subscription, cursor)
       return .added
     }
@@ -161,7 +162,7 @@ extension Shard {
     var cursor = subscriptions[subscription].ready
     let first = cursor
     repeat {
-      if cursors[cursor].hasGap || isFilled(cursor) {
+      if hasGapToTell(cursor) || isFilled(cursor) {
         subscriptions[subscription].ready = cursor
         return true
       }
@@ -212,17 +213,19 @@ extension Shard {
     }
     let tail = topics[before.topic].tail
     let limit = before.page == tail.page ? tail.offset : page.used
-    let run = takeRun(slot, subscription, before, page: page, limit: limit)
+    let start = Int(before.offset)
+    var whole = before
+    whole.bytes = min(before.bytes, page.batch(at: start).bytesBefore)
+    let run = takeRun(slot, subscription, whole, page: page, limit: limit)
     if run.bytes == 0 { return addReframed(slot, subscription, cursor, page) }
 
-    let start = Int(before.offset)
     let skip = before.sequence - page.batch(at: start).sequence
     writeDeliverPrefix(subscription, topic: before.topic, skip: skip, bodyBytes: run.bytes)
     cursors[cursor].offset = UInt32(start + run.bytes)
     cursors[cursor].sequence = run.endSequence
     cursors[cursor].bytes = run.endBytes
     let events = run.endSequence - before.sequence
-    let charge = run.endBytes - before.bytes
+    let charge = run.endBytes - whole.bytes
     subscriptions[subscription].sentEvents += events
     subscriptions[subscription].sentBytes += charge
     settle(cursor)
@@ -231,7 +234,7 @@ extension Shard {
         subscription: subscription, cursor: cursor, bytes: Deliver.prefixSize + run.bytes,
         events: events, batches: run.batches, isGap: false,
         time: max(page.batch(at: start).time, before.notBeforeNs),
-        charge: charge, before: before),
+        charge: charge, before: before, againBytes: before.bytes - whole.bytes),
       prefixBytes: Deliver.prefixSize,
       body: UnsafeRawBufferPointer(start: page.start + start, count: run.bytes))
     return .added
@@ -394,7 +397,10 @@ extension Shard {
     }
   }
 
-  private func book(_ slot: UInt32, _ frame: TransmitPlan.Frame, realtimeNs: UInt64) {
+  func book(_ slot: UInt32, _ frame: TransmitPlan.Frame, realtimeNs: UInt64) {
+    if frame.againBytes > 0 {
+      counters.matched(frame.subscription, events: 0, bytes: frame.againBytes)
+    }
     counters.delivered(slot, frame, nowNs: realtimeNs)
     observe(frame, nowNs: realtimeNs)
     guard frame.leftEvents > 0 || frame.leftBytes > 0 else { return }

@@ -74,6 +74,9 @@ struct TransmitPlan: ~Copyable {
     /// What a policy left out of the range that the frame covers.
     var leftEvents: UInt64 = 0
     var leftBytes: UInt64 = 0
+    /// Of the charged bytes, those that were passed before: a batch that is delivered in part is
+    /// charged as a whole, also where sample has been through with its beginning.
+    var againBytes: UInt64 = 0
     /// The frame is of a pass; see `PassEntry`.
     var isPass = false
     /// Frames that its subscription had left in its turn before this one.

@@ -30,7 +30,7 @@ struct PassEntry: BitwiseCopyable {
   var isWhole: Bool
   /// STATE_RESET has been sent.
   var isResetTold = false
-  /// The owner has said where the pass starts.
+  /// The owner has said where the pass starts, and something of it has been sent or looked at.
   var isOpen = false
   /// The pass ends before this place: one sequence is H + 1.
   var through: TopicShared.Tail

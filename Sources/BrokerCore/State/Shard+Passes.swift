@@ -52,6 +52,13 @@ extension Shard {
     return pass != noSlot && !passes[pass].isState
   }
 
+  /// Whether a cursor has a GAP that is to be told now. What the ring ran over behind a state is
+  /// told behind it: whoever is told a place has the state before it.
+  func hasGapToTell(_ cursor: UInt32) -> Bool {
+    let pass = cursors[cursor].pass
+    return cursors[cursor].hasGap && (pass == noSlot || !passes[pass].isState)
+  }
+
   // MARK: Beginning
 
   /// A cursor leaves the ring for the index.
@@ -63,6 +70,8 @@ extension Shard {
       // It began with a state, and the ring ran over it meanwhile: the state anew, up to now.
       let pass = cursors[cursor].pass
       guard passes[pass].isState else { return true }
+      // Under another policy something of the ring is lost behind the state already.
+      guard !cursors[cursor].hasGap else { return false }
       restart(pass, isState: false, isWhole: true)
       leaveRing(cursor)
       return true
@@ -160,6 +169,12 @@ extension Shard {
       makeReady(passes[pass].cursor)
       left -= 1
     }
+  }
+
+  /// Whether what a cursor is sent has to come from elsewhere first.
+  func isAsking(_ cursor: UInt32) -> Bool {
+    let pass = cursors[cursor].pass
+    return pass != noSlot && (passes[pass].step == .asking || passes[pass].step == .waiting)
   }
 
   private func ask(
