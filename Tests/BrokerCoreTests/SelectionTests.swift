@@ -72,6 +72,24 @@ import WireSupport
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 
+  /// A batch of which sample has passed the beginning is delivered, and charged, as a whole.
+  @Test func aBatchThatWasSampledInPartIsChargedAsAWhole() throws {
+    let test = Selection(shards: 1)
+    test.subscribe(SetPolicy(policy: .sample, sampleEvery: 2), events: 1)
+    test.publish(1, ("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"))
+    #expect(try test.taken() == [.event(2, "b", "2"), .passed(.sampledOut, 1, 3, 2)])
+    let batchBytes = test.ledger.sum.bytes
+    let before = test.ledger.delivered.bytes
+    test.core.send(on: 2) {
+      SetPolicy(policy: .lossless).encode(into: &$0, ref: 5, correlation: 10)
+    }
+    test.grant()
+    #expect(try test.taken() == [.event(4, "d", "4")])
+    let ledger = test.ledger
+    #expect(ledger.delivered.bytes == before + batchBytes)
+    #expect(ledger.matched == ledger.sum && ledger.lag.bytes == 0)
+  }
+
   // MARK: Latest
 
   @Test(arguments: [1, 2])
@@ -124,6 +142,25 @@ import WireSupport
     #expect(test.ledger.lag.events == 0 && test.ledger.matched == test.ledger.sum)
   }
 
+  /// The first answer is not taken by the socket, so that nothing of the pass has been sent.
+  @Test(arguments: [1, 2])
+  func latestBeginsAgainWhereNothingWasTaken(shards: Int) throws {
+    let test = Selection(shards: shards)
+    test.subscribe(SetPolicy(policy: .latest))
+    test.publish(1, ("a", "1"), ("b", "1"), ("a", "2"))
+    test.core.advance(milliseconds: 100)
+    _ = try test.taken()
+    // TOPIC_INFO goes, and not a byte of the pass.
+    test.core.connections[2]?.room = 60
+    test.grant()
+    #expect(try test.taken().isEmpty)
+    test.core.unblock(2)
+    let sent = try test.taken()
+    #expect(Set(sent.map { "\($0)" }).count == 3 && sent.last == .passed(.conflated, 1, 3, 1))
+    #expect(sent.contains(.event(2, "b", "1")) && sent.contains(.event(3, "a", "2")))
+    #expect(test.ledger.lag.events == 0 && test.ledger.matched == test.ledger.sum)
+  }
+
   @Test(arguments: [1, 2])
   func latestOutlivesARingThatRanOver(shards: Int) throws {
     var limits = CoreHarness.smallLimits
@@ -167,6 +204,30 @@ import WireSupport
         .reset, .event(3, "a", "2"), .passed(.conflated, 0, 3, 0), .event(4, "b", "2"),
         .event(5, "c", "1"),
       ])
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
+  /// What the ring runs over while the state waits for credit is told behind the state.
+  @Test(arguments: [1, 2])
+  func aGapComesBehindTheState(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    test.publish(1, ("a", "1"))
+    test.subscribe(SetPolicy(policy: .dropOldest), start: .state)
+    let payload = String(repeating: "x", count: 400)
+    for i in 2...500 { test.publish(UInt64(i), ("b", payload)) }
+    test.core.advance(milliseconds: 100)
+    #expect(try test.taken().isEmpty)
+    test.grant()
+    let sent = try test.taken()
+    #expect(
+      Array(sent.prefix(3)) == [.reset, .event(1, "a", "1"), .passed(.conflated, 0, 1, 0)])
+    guard case .gap(2, let last) = sent[3] else {
+      Issue.record("\(sent[3]) is no gap")
+      return
+    }
+    #expect(sent.dropFirst(4).first == .event(last + 1, "b", payload))
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 

@@ -10,11 +10,14 @@ extension Checker {
 
   /// A batch of one event, chosen by the policy.
   func selected(_ watch: Watch, _ id: UInt32, _ header: BatchHeader, key: UInt8) {
-    guard watch.hasCredit else { return fail(watch, "selected without credit: \(watch.delivered)") }
     guard header.count == 1 else { return fail(watch, "\(header.count) events, selected at once") }
     let sequence = header.sequence
     model.hear(id, of: sequence)
+    let hadCredit = watch.hasCredit
     watch.delivered += Amount(events: 1, bytes: UInt64(header.charge))
+    if !hadCredit && !watch.hasCreditWithoutLargest {
+      fail(watch, "selected without credit: \(watch.delivered)")
+    }
     if watch.topics[id] == nil {
       // The pass says at its end where it began.
       if !matches(watch, id) { fail(watch, "topic \(id) is none of its own") }
@@ -25,9 +28,12 @@ extension Checker {
       let publisherSequence = UInt64(event.publisher) << 32 | UInt64(event.number)
       let before =
         sequence > batch.first ? model.charge(id, batch.first, sequence - 1) ?? 0 : 0
+      let isGone = isGone(id, header)
+      let charge = isGone ? Self.removalCharge : UInt64(contents.charge)
       if header.publisherSequence != publisherSequence || contents.key != key
-        || UInt64(header.charge) != UInt64(contents.charge) || header.time != batch.time
+        || UInt64(header.charge) != charge || header.time != batch.time
         || header.bytesBefore != batch.bytesBefore + before || header.topic != id
+        || !isGone && header.ttlMs != batch.ttlMs
       {
         fail(watch, "\(header), key \(key), is not \(event) of \(batch)")
       }
@@ -42,6 +48,24 @@ extension Checker {
     see(watch, id, key: key, sequence)
     watch.topics[id]!.selected.append(sequence)
     watch.topics[id]!.selectedBytes += UInt64(header.charge)
+  }
+
+  /// What the removal of a key is charged.
+  private static let removalCharge: UInt64 = {
+    var writer = BatchWriter()
+    let key: [UInt8] = [UInt8(ascii: "k"), 1]
+    let isIn = unsafe key.withUnsafeBytes {
+      unsafe writer.append(
+        payload: UnsafeRawBufferPointer(start: nil, count: 0), key: $0, tombstone: true)
+    }
+    precondition(isIn, "a removal fits a batch")
+    return UInt64(writer.charge)
+  }()
+
+  /// Whether a batch of one event is the removal of its key, as the event's time to live is over.
+  func isGone(_ id: UInt32, _ header: BatchHeader) -> Bool {
+    guard header.ttlMs == 0, let batch = model.batch(id, at: header.sequence) else { return false }
+    return batch.ttlMs != 0 && batch.dueNs < clock.latestNs && model.topics[id]?.isKeyed == true
   }
 
   /// What is known of the topic's keys is to be forgotten; the whole state follows.
@@ -113,10 +137,15 @@ extension Checker {
     if sum.events != pass.last + 1 - pass.first {
       fail(watch, "\(pass) and \(place.selected.count) events are not all there are")
     }
-    if let bytes = model.charge(id, pass.first, pass.last), bytes != sum.bytes {
+    // A batch in whose middle it began is charged as a whole.
+    let batch = model.batch(id, at: pass.first)
+    let partBytes =
+      pass.first == place.first && pass.first > (batch?.first ?? .max)
+      ? model.charge(id, batch!.first, pass.first - 1) ?? 0 : 0
+    if let bytes = model.charge(id, pass.first, pass.last), bytes + partBytes != sum.bytes {
       fail(watch, "\(pass) and \(place.selectedBytes) bytes are not the \(bytes) there are")
     }
-    if pass.expired.events > 0, watch.terms.lagMsMax == 0,
+    if pass.expired.events > 0, !watch.allTerms.contains(where: { $0.lagMsMax != 0 }),
       model.batches(id, pass.first, pass.last).allSatisfy({ $0.dueNs > clock.latestNs })
     {
       fail(watch, "nothing is too old in \(pass)")
@@ -144,7 +173,7 @@ extension Checker {
   private func checkKeys(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
     guard let topic = model.topics[id] else { return }
     let came = Set(place.selected)
-    for (key, _) in topic.keys {
+    for (key, _) in topic.keys where topic.keys.count <= keysMax {
       guard let newest = model.newest(id, key: key, upTo: pass.last) else { continue }
       if came.contains(newest) { continue }
       if newest < pass.first { continue }
@@ -163,7 +192,7 @@ extension Checker {
     }
   }
 
-  private func isTombstone(_ id: UInt32, _ sequence: UInt64) -> Bool {
+  func isTombstone(_ id: UInt32, _ sequence: UInt64) -> Bool {
     model.event(id, at: sequence).map { model.contents($0).isTombstone } ?? true
   }
 
@@ -171,8 +200,10 @@ extension Checker {
   private func isTooOld(_ watch: Watch, _ id: UInt32, _ sequence: UInt64) -> Bool {
     guard let batch = model.batch(id, at: sequence) else { return true }
     if batch.dueNs < clock.latestNs { return true }
-    guard watch.terms.lagMsMax != 0 else { return false }
-    return batch.time + UInt64(watch.terms.lagMsMax) * 1_000_000 < clock.latestNs
+    // A pass that was asked for before a change may come behind it.
+    return watch.allTerms.contains {
+      $0.lagMsMax != 0 && batch.time + UInt64($0.lagMsMax) * 1_000_000 < clock.latestNs
+    }
   }
 
   // MARK: Changes
@@ -222,7 +253,7 @@ extension Checker {
     guard watch.terms.policy == .latest, !watch.isChanging, let topic = model.topics[id],
       topic.isKeyed
     else { return }
-    for key in topic.keys.keys {
+    for key in topic.keys.keys where topic.keys.count <= keysMax {
       guard let newest = model.newest(id, key: key),
         place.hasWholeState || newest >= place.latestSince
       else { continue }

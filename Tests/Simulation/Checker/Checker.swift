@@ -9,6 +9,9 @@ final class Checker {
   /// client can know.
   var floor: (UInt32) -> UInt64 = { _ in .max }
 
+  /// Of more keys the broker need not know all.
+  var keysMax = Int.max
+
   init(model: Model, clock: SimulatedClock) {
     self.model = model
     self.clock = clock
@@ -42,6 +45,8 @@ final class Checker {
     goOn(watch, id, at: first, to: next)
     if let batch { fold(watch, id, first, next - 1, batch) }
     watch.delivered += Amount(events: next - first, bytes: UInt64(header.charge))
+    watch.largest.events = max(watch.largest.events, next - first)
+    watch.largest.bytes = max(watch.largest.bytes, UInt64(header.charge))
   }
 
   /// Whether a batch is what the model has at its place, where the model knows.
@@ -65,13 +70,14 @@ final class Checker {
     if !isNamed { fail(watch, "a GAP of a topic that was not named: \(gap)") }
     model.hear(gap.topic, of: gap.last)
     // One that was pending when the policy changed is told behind that.
-    if !isJust(gap, cause, watch.terms),
-      !watch.formerTerms.contains(where: { isJust(gap, cause, $0) })
-    {
+    if !watch.allTerms.contains(where: { isJust(gap, cause, $0) }) {
       fail(watch, "there is no reason for \(gap), \(watch.terms)")
     }
     goOn(watch, gap.topic, at: gap.first, to: gap.last + 1)
-    if cause != .expired { watch.topics[gap.topic]?.latestSince = gap.last + 1 }
+    if cause != .expired {
+      watch.topics[gap.topic]?.latestSince = gap.last + 1
+      watch.topics[gap.topic]?.hasWholeState = false
+    }
     watch.lost[cause, default: Amount()] += Amount(events: gap.count, bytes: gap.bytes)
   }
 
@@ -114,7 +120,7 @@ final class Checker {
   /// A subscription goes on in a topic exactly where it was, or begins where it may.
   func goOn(_ watch: Watch, _ id: UInt32, at first: UInt64, to next: UInt64) {
     if let topic = watch.topics[id] {
-      if !topic.selected.isEmpty { fail(watch, "a pass in topic \(id) does not end") }
+      if !topic.selected.isEmpty || topic.isReset { fail(watch, "a pass in topic \(id) does not end") }
       if first != topic.next {
         fail(watch, "topic \(id) goes on at \(first), not \(topic.next)")
       }

@@ -9,6 +9,8 @@ struct LedgerCheck {
     var sequence: UInt64
     /// Nil where batches before it were given up unseen.
     var bytes: UInt64?
+    /// False where a state that was told came before the first look.
+    var isKnown = true
   }
 
   /// By the generation of the subscription, then by topic.
@@ -35,17 +37,21 @@ struct LedgerCheck {
     _ shard: Shard, _ model: Model, _ view: SubscriptionView, _ account: Tap.Account?,
     _ isBehind: Bool
   ) -> String? {
+    // What waits in part has been booked before its first byte is sent.
+    if isBehind { return view.account.breach.map { "the account does not balance by \($0)" } }
     let account = account ?? Tap.Account()
     var matched = Amount()
     var pending = Amount()
     var untold = Amount()
     var areBytesKnown = true
+    var areBeginsKnown = true
     var fault: String?
     shard.forEachPlace(of: view.slot) { place in
       let told = account.topics[place.topic]
       let begin = begin(view.generation, place, told, model)
       let next = place.gapFirst ?? place.next
-      if let first = told?.first, first != begin.sequence {
+      if !begin.isKnown { areBeginsKnown = false }
+      if let first = told?.first, begin.isKnown, first != begin.sequence {
         fault = "it began at \(first) of topic \(place.topic), not \(begin.sequence)"
       }
       let wasNext = told?.next ?? begin.sequence
@@ -67,10 +73,15 @@ struct LedgerCheck {
       untold += Amount(
         events: place.next - next + place.untold.events, bytes: place.gapBytes + place.untold.bytes)
     }
-    // What waits in part has been booked before its first byte is sent.
-    if isBehind { return view.account.breach.map { "the account does not balance by \($0)" } }
     if let fault { return fault }
     matched += account.repeated
+    for part in account.passedTwice {
+      guard let bytes = model.charge(part.topic, part.first, part.last) else {
+        areBytesKnown = false
+        continue
+      }
+      matched.bytes += bytes
+    }
     var said = view.account
     if let breach = said.breach { return "the account does not balance by \(breach): \(said)" }
     said.matched = said.matched + view.late
@@ -82,7 +93,8 @@ struct LedgerCheck {
       ("sampled out", said.sampled, account.sampledOut), ("pending", said.lag, pending),
       ("closed", said.closed, Amount()),
     ]
-    for (term, said, counted) in counted {
+    // What has matched is the sum of the others, as the account balances.
+    for (term, said, counted) in counted where areBeginsKnown || term != "matched" {
       if said.events != counted.events || areBytesKnown && said.bytes != counted.bytes {
         return "\(term) are \(counted), not as in \(view.account)"
       }
@@ -98,6 +110,7 @@ struct LedgerCheck {
       sequence: place.gapFirst ?? place.next, bytes: place.nextBytes - place.gapBytes)
     if let told {
       begin.sequence = told.first ?? told.next
+      begin.isKnown = told.first != nil
       begin.bytes = told.firstBytes ?? model.bytesBefore(place.topic, begin.sequence)
       if let gap = told.gap {
         begin.bytes = model.bytesBefore(place.topic, gap.next).map { $0 - gap.bytes }

@@ -15,6 +15,8 @@ struct Tap {
     /// not known yet, as a state that comes first.
     var repeated = Amount()
     var early: [UInt32: [(sequence: UInt64, charge: UInt64)]] = [:]
+    /// Beginnings of batches that were passed before the rest was delivered, and charged again.
+    var passedTwice: [(topic: UInt32, first: UInt64, last: UInt64)] = []
   }
 
   /// The first event of a topic that was sent or lost, the charged bytes before it, where those
@@ -78,6 +80,12 @@ struct Tap {
       accounts[ref, default: Account()].delivered += Amount(
         events: UInt64(batch.count) - skip, bytes: UInt64(batch.charge))
       let new = Place(first: batch.sequence + skip, firstBytes: batch.bytesBefore, next: next)
+      if skip > 0, let place = accounts[ref]!.topics[topic] {
+        let first = max(batch.sequence, place.first ?? place.next)
+        if first < batch.sequence + skip {
+          accounts[ref]!.passedTwice.append((topic, first, batch.sequence + skip - 1))
+        }
+      }
       accounts[ref]!.topics[topic, default: new].next = next
       skip = 0
       at += batch.paddedLength

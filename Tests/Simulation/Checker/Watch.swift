@@ -13,6 +13,7 @@ final class Watch {
   /// What was asked for last, and what may still be in force.
   var terms: PolicyTerms
   var formerTerms: [PolicyTerms] = []
+  var allTerms: [PolicyTerms] { formerTerms + [terms] }
   /// A change of them has not shown yet.
   var isChanging = false
   var changes = 0
@@ -26,6 +27,8 @@ final class Watch {
   var isOver = false
 
   var delivered = Amount()
+  /// Most events and bytes of one batch of them.
+  var largest = Amount()
   /// Told by GAPs, by cause, and by PASSED.
   var lost: [GapCause: Amount] = [:]
   var conflated = Amount()
@@ -55,6 +58,11 @@ final class Watch {
 
   /// It may be sent something.
   var hasCredit: Bool { delivered.events < creditEvents && delivered.bytes < creditBytes }
+
+  /// What was taken off the credit for a pass may come behind a batch that has overdrawn it.
+  var hasCreditWithoutLargest: Bool {
+    delivered.events - largest.events < creditEvents && delivered.bytes - largest.bytes < creditBytes
+  }
 
   var lostInAll: Amount { lost.values.reduce(Amount()) { $0 + $1 } }
 }

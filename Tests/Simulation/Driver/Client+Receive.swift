@@ -158,9 +158,21 @@ extension Client {
         codecs: codecs)
       let key = world.model.key(of: batch)
       world.checker.selected(watch, topic, batch, key: key)
-      try unsafe checkEvents(rest, batch)
-      world.seen["selected", default: 0] += 1
+      let isGone = world.checker.isGone(topic, batch)
+      try unsafe checkEvents(rest, batch, isGone: isGone)
+      note(topic, batch, isGone: isGone)
       at += valid.paddedLength
+    }
+  }
+
+  /// What a selected event is an example of.
+  private func note(_ topic: UInt32, _ batch: BatchHeader, isGone: Bool) {
+    world.seen[isGone ? "selected, expired" : "selected", default: 0] += 1
+    if world.checker.isTombstone(topic, batch.sequence) {
+      world.seen["selected tombstones", default: 0] += 1
+    }
+    if let link, world.broker.owner(ofTopic: Int(topic)) != link.shard {
+      world.seen["selected by another shard", default: 0] += 1
     }
   }
 
@@ -260,7 +272,7 @@ extension Client {
 
   /// Whether the records of a batch are what its publisher made.
   private func checkEvents(
-    _ bytes: UnsafeRawBufferPointer, _ batch: BatchHeader
+    _ bytes: UnsafeRawBufferPointer, _ batch: BatchHeader, isGone: Bool = false
   ) throws(WireError) {
     let records = try unsafe codecs.decodeBatch(
       bytes, batchBytesMax: world.swarm.limits.batchBytesMax)
@@ -273,8 +285,8 @@ extension Client {
       let contents = world.model.contents(event)
       let payload = unsafe UnsafeRawBufferPointer(rebasing: records[record.payload])
       let key = record.key.isEmpty ? 0 : unsafe records[record.key.upperBound - 1]
-      let isRight =
-        contents.isTombstone ? unsafe payload.isEmpty : unsafe Payload.isRight(payload, event)
+      let isEmpty = contents.isTombstone || isGone
+      let isRight = isEmpty ? unsafe payload.isEmpty : unsafe Payload.isRight(payload, event)
       if key != contents.key || !isRight {
         world.fail("event \(number) of publisher \(publisher) has other bytes")
       }

@@ -93,6 +93,7 @@ final class Client {
   // MARK: Operations
 
   func perform(_ operation: Operation) {
+    world.seen["did \(operation)", default: 0] += 1
     switch operation {
     case .openTopic: openTopic()
     case .publish: publish(frames: 1, isLie: false)
@@ -143,7 +144,7 @@ final class Client {
     let uid = world.model.addPublisher(topic: topic)
     var options = TopicOptions()
     if world.swarm.usesBlock && world.random.percent(50) { options.insert(.block) }
-    if world.swarm.usesKeys && world.random.percent(50) { options.insert(.keyed) }
+    if world.swarm.usesKeys && world.random.percent(world.swarm.keyedPercent) { options.insert(.keyed) }
     let wantsAck = world.random.percent(70)
     let open = OpenTopic(
       mode: world.random.pick([.openOrCreate, .openOrCreate, .mustExist, .mustCreate]),
@@ -207,6 +208,7 @@ final class Client {
       lagBytesMax: terms.lagBytesMax, lagMsMax: terms.lagMsMax,
       noCreditMsMax: UInt32(world.random.pick([0, 0, 100])))
     watch.policyRequests.insert(correlation)
+    world.seen["asked for \(terms.policy)", default: 0] += 1
     world.checker.asks(watch, for: terms)
     send { set.encode(into: &$0, ref: ref, correlation: correlation) }
   }
@@ -237,6 +239,8 @@ final class Client {
       start: start, value: value, positions: positions, isResumed: isResumed,
       creditEvents: UInt64(world.random.below(world.swarm.creditEventsMax)),
       creditBytes: UInt64(world.random.pick([0, 1000, 100_000, 1 << 40])))
+    world.seen["subscribed with \(terms.policy) from \(start)", default: 0] += 1
+    if isResumed { world.seen["resumed", default: 0] += 1 }
     // What a shard has accepted and nobody has heard of need not count yet.
     watch.before = world.ends()
     for id in watch.before.keys { watch.before[id]!.next = world.model.topics[id]!.heard + 1 }

@@ -62,6 +62,7 @@ struct Resumption {
     start = watch.start == .latest ? .time : watch.start
     value = watch.start == .latest ? nowNs : watch.value
     positions = watch.isResumed ? watch.positions : [:]
-    for (id, topic) in watch.topics { positions[id] = topic.next }
+    // Whoever has no place yet, as in a state that comes first, asks for what it asked for.
+    for (id, topic) in watch.topics where topic.first != 0 { positions[id] = topic.next }
   }
 }

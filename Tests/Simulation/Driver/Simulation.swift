@@ -59,6 +59,7 @@ public final class Simulation {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
     clients = (0..<swarm.clients).map { Client(index: $0, world: self) }
+    checker.keysMax = swarm.limits.keysPerTopicMax
     checker.floor = { [unowned self] id in
       drivers[broker.owner(ofTopic: Int(id))].shard.floor(ofTopic: id)
     }
@@ -98,6 +99,9 @@ public final class Simulation {
       }
     }
     if fault == nil { endEverything() }
+    let crowd = [1000, 100, 1].first { swarm.clients >= $0 } ?? 0
+    seen["runs with \(crowd) clients or more", default: 0] += 1
+    seen["runs with \(swarm.shards) shards", default: 0] += 1
     for driver in drivers {
       seen["rings emptied", default: 0] += driver.shard.ringsEmptied
       seen["gates lifted", default: 0] += driver.shard.gatesLifted

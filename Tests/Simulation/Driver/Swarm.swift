@@ -40,6 +40,7 @@ public struct Swarm: Sendable {
   public var usesTTL = false
   public var usesBlock = false
   public var usesKeys = false
+  public var keyedPercent = 50
   public var keysMax = 5
   public var policies: [Policy] = []
   public var starts: [Start] = []
@@ -53,12 +54,6 @@ public struct Swarm: Sendable {
   public var herd = 1
   /// Turns from one look through all tables to the next.
   public var turnsPerCheck = 1
-
-  /// Those of the protocol that the core has.
-  // Not yet latest, sample and state: the checker does not know what becomes of records whose time
-  // is over, nor how the part of a batch is charged that sample has left.
-  static let policiesOfCore: [Policy] = [.lossless, .dropOldest, .disconnect]
-  static let startsOfCore: [Start] = Start.allCases.filter { $0 != .state }
 
   public init(_ random: inout SeededRandom) {
     shards = random.within(1...4)
@@ -79,12 +74,13 @@ public struct Swarm: Sendable {
     usesBlock = random.percent(50)
     usesKeys = random.percent(50)
     keysMax = random.pick([1, 5, 5, 40])
-    policies = Self.policiesOfCore.filter { _ in random.percent(60) } + [.lossless]
-    starts = Self.startsOfCore.filter { _ in random.percent(60) } + [.latest]
+    policies = Policy.allCases.filter { _ in random.percent(60) } + [.lossless]
+    starts = Start.allCases.filter { _ in random.percent(60) } + [.latest]
     drains = random.percent(15)
     opensAtOnce = random.percent(80)
     wholeTurnPercent = random.pick([0, 50, 90])
     chooseLimits(&random)
+    if random.percent(25) { favourKeys(&random) }
     if random.percent(2) { gather(&random) }
   }
 
@@ -99,6 +95,16 @@ public struct Swarm: Sendable {
     let names = ["a.b", "a.c", "a.b.c", "b", "b.c", "a"]
     topics = (0..<topicCount).map { $0 < names.count ? names[$0] : "\(names[$0 % 6]).\($0)" }
     patterns = Array(topics.prefix(6)) + ["*", ">", "a.*", "a.>", "*.c", "b.>"]
+  }
+
+  /// Keyed topics, whose subscriptions want the newest of each key or the state.
+  private mutating func favourKeys(_ random: inout SeededRandom) {
+    usesKeys = true
+    keyedPercent = random.pick([80, 100])
+    keysMax = random.pick([1, 5, 40, 200])
+    policies += [.latest, .latest, .latest, .sample]
+    starts += [.state, .state]
+    if random.percent(25) { limits.keysPerTopicMax = 3 }
   }
 
   /// A crowd: as many clients as a test can afford, each of which does little.
