@@ -88,6 +88,10 @@ extension Shard {
     max(topics[id].shared.floor, firstOffered(id))
   }
 
+  /// Up to where the owner of a keyed topic has given up records of keys for want of room, or has
+  /// seen none.
+  package func keysFloor(ofTopic id: UInt32) -> UInt64 { topics[id].keys?.floor ?? .max }
+
   /// A shard that looks at pages which the owner of a topic, this shard, has given up; nil where
   /// there is none.
   package func findReaderOfFreedPages(ofTopic id: UInt32) -> Int? {

@@ -9,8 +9,8 @@ final class Checker {
   /// client can know.
   var floor: (UInt32) -> UInt64 = { _ in .max }
 
-  /// Of more keys the broker need not know all.
-  var keysMax = Int.max
+  /// Up to where records of a topic's keys may have been given up for want of room: likewise.
+  var keysFloor: (UInt32) -> UInt64 = { _ in .max }
 
   init(model: Model, clock: SimulatedClock) {
     self.model = model

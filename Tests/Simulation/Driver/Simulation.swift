@@ -59,7 +59,9 @@ public final class Simulation {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
     clients = (0..<swarm.clients).map { Client(index: $0, world: self) }
-    checker.keysMax = swarm.limits.keysPerTopicMax
+    checker.keysFloor = { [unowned self] id in
+      drivers[broker.owner(ofTopic: Int(id))].shard.keysFloor(ofTopic: id)
+    }
     checker.floor = { [unowned self] id in
       drivers[broker.owner(ofTopic: Int(id))].shard.floor(ofTopic: id)
     }

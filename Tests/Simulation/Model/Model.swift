@@ -68,6 +68,8 @@ final class Model {
     var bytes: UInt64? = 0
     /// Some batches were given up before the witness saw them.
     var hasHoles = false
+    /// The witness has seen all from here on.
+    var seenFrom: UInt64 = 1
     /// Highest sequence that a client has heard of.
     var heard: UInt64 = 0
     /// Sequences of the events with each key, in order.
@@ -215,6 +217,7 @@ final class Model {
     topics[id]!.next = next
     topics[id]!.bytes = nil
     topics[id]!.hasHoles = true
+    topics[id]!.seenFrom = next
   }
 
   func hear(_ id: UInt32, of sequence: UInt64) {
