@@ -239,6 +239,10 @@ public final class Shard {
     for slot in 0..<UInt32(patterns.highWater) where patterns.isUsed(slot) {
       smallPool.give(&patterns[slot].name)
     }
+    for slot in 0..<UInt32(passes.highWater) where passes.isUsed(slot) {
+      outputPool.give(&passes[slot].buffer)
+    }
+    requests.takeBuffers { outputPool.give(&$0) }
     state.deallocate()
     topics[0].shared.deallocate()
   }

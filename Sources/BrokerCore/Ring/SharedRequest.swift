@@ -109,7 +109,15 @@ final class RequestTable: @unchecked Sendable {
     return slot
   }
 
-  func remove(_ slot: UInt32) { free.append(slot) }
+  func remove(_ slot: UInt32) {
+    self[slot].pull.buffer = Buffer()
+    free.append(slot)
+  }
+
+  /// The asker ends: buffers that it has lent to those who were to fill them.
+  func takeBuffers(_ body: (inout Buffer) -> Void) {
+    for slot in 0..<highWater { body(&self[slot].pull.buffer) }
+  }
 
   subscript(_ slot: UInt32) -> SharedRequest {
     unsafeAddress {
