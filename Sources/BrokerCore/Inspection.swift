@@ -140,8 +140,10 @@ extension Shard {
         if entry.isResting != (place.list != .following) {
           fault = "it rests, or a cursor of it does, and not both"
         }
-        if hasGapToTell(cursor) || isFilled(cursor) { hasGap = true }
-        if !place.isReady, place.pass == noSlot || isFilled(cursor) { fault = "a cursor with something to send is not ready" }
+        // What waits for an answer has no turn before that, a GAP that was taken back included.
+        let isAsking = isAsking(cursor)
+        if !isAsking, hasGapToTell(cursor) || isFilled(cursor) { hasGap = true }
+        if !place.isReady, !isAsking { fault = "a cursor with something to send is not ready" }
         if cursorIndex.find(slot, place.topic) != cursor { fault = "a cursor is not in its index" }
       }
       if entry.isResting, entry.attaching > 0 { fault = "it rests and waits for owners" }

@@ -91,6 +91,28 @@ import WireFormat
     #expect(try test.taken() == [.event(203, "a", "2")])
   }
 
+  /// The socket takes back the gap behind which the state has been asked for already.
+  @Test(arguments: [1, 2])
+  func aGapThatIsTakenBackComesBeforeTheState(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    let payload = String(repeating: "x", count: 400)
+    for i in UInt64(1)...200 { test.publish(i, ("k\(i % 3)", payload)) }
+    test.core.open(2)?.room = 0
+    test.resume(at: 2, policy: .latest, events: .max, bytes: .max)
+    #expect(try test.taken().isEmpty)
+    test.core.unblock(2)
+    let sent = try test.taken()
+    guard case .gap(2, _)? = sent.first else {
+      Issue.record("\(sent.prefix(1)) is no gap")
+      return
+    }
+    #expect(sent.dropFirst().first == .reset)
+    #expect(sent.filter(Selection.isEvent).count == 3)
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
   /// The ring runs over what comes behind a state that waits to be asked for.
   @Test(arguments: [1, 2])
   func aGapBehindAStateThatWaits(shards: Int) throws {

@@ -55,11 +55,11 @@ struct Selection {
     if events > 0 { grant(events, bytes) }
   }
 
-  /// Begins with a sequence, without credit.
-  func resume(at sequence: UInt64, policy: Policy) {
+  /// Begins with a sequence.
+  func resume(at sequence: UInt64, policy: Policy, events: UInt64 = 0, bytes: UInt64 = 0) {
     let subscribe = Subscribe(
-      policy: policy, start: .sequence, startValue: sequence, eventsTotal: 0, bytesTotal: 0,
-      pattern: "map")
+      policy: policy, start: .sequence, startValue: sequence, eventsTotal: events,
+      bytesTotal: bytes, pattern: "map")
     let none: [UInt8] = []
     core.send(on: 2) {
       unsafe subscribe.encode(into: &$0, ref: 5, correlation: 3, positions: none.span.bytes)

@@ -426,7 +426,9 @@ extension Shard {
     subscriptions[frame.subscription].sentEvents -= frame.events
     subscriptions[frame.subscription].sentBytes -= frame.charge
     makeReady(frame.cursor)
-    serve(frame.subscription)
+    // What was behind a GAP may have been asked for in this plan: the GAP has its turn when that has
+    // come, and goes before it.
+    if cursors[frame.cursor].isReady { serve(frame.subscription) }
   }
 
   /// Keeps the rest of a frame that was cut, so that ring memory is never waited for by a socket.
