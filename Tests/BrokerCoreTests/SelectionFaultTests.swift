@@ -113,6 +113,30 @@ import WireFormat
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 
+  /// What a pass has told as too old is not still to be told while its cursor, whose policy has
+  /// changed meanwhile, waits for its place in the ring.
+  @Test func aPassThatIsOverHasToldAll() throws {
+    let test = Selection(shards: 2)
+    test.subscribe(SetPolicy(policy: .latest, lagMsMax: 10))
+    test.publish(1, ("a", "1"))
+    test.core.advance(milliseconds: 100)
+    _ = try test.taken()
+    test.grantAlone()
+    // Answers, and has more.
+    test.core.sendAlone(CoreHarness.publishFrame(Selection.batch(2, [("b", "1")])), on: 1)
+    var writer = FrameWriter(reserving: 64)
+    let fits = SetPolicy(policy: .lossless).encode(into: &writer, ref: 5, correlation: 10)
+    #expect(fits)
+    test.core.sendAlone(writer.array, on: 2)
+    #expect(try test.taken() == [.passed(.conflated, 1, 1, 0)])
+    var places: [PlaceView] = []
+    test.core.shards[1].forEachPlace(of: 0) { places.append($0) }
+    #expect(places.map(\.next) == [2] && places.map(\.untold) == [Ledger.Amount()])
+    test.core.pump()
+    #expect(try test.taken() == [.event(2, "b", "1")])
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
   /// The ring runs over what comes behind a state that waits to be asked for.
   @Test(arguments: [1, 2])
   func aGapBehindAStateThatWaits(shards: Int) throws {

@@ -425,9 +425,11 @@ extension Shard {
     if conflates(subscription, id) {
       return restart(pass, isState: false, isWhole: false)
     }
-    // The policy has changed: it goes on in the ring.
+    // The policy has changed: it goes on in the ring. What this pass has booked has been told.
     passes[pass].bookedEvents = 0
     passes[pass].bookedBytes = 0
+    passes[pass].expiredEvents = 0
+    passes[pass].expiredBytes = 0
     returnToRing(cursor, pass)
   }
 
