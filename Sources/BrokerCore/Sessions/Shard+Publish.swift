@@ -206,6 +206,8 @@ extension Shard {
     }
     if writers[writer].wantsAck {
       let shard = Int(writers[writer].shard)
+      // Whoever subscribes to what comes, once this is acknowledged, is not sent it.
+      topics[id].shared.publishTail(ownTail(id))
       let through = unsafe Batch.publisherSequence(whole.baseAddress!) + UInt64(count) - 1
       broker.publisherWords[shard].accept(
         writers[writer].publisher, through: through, sequence: sequence + UInt64(count) - 1)
