@@ -22,7 +22,10 @@ struct Tap {
   /// The first event of a topic that was sent or lost, the charged bytes before it, where those
   /// follow from it, and what comes next.
   struct Place {
+    /// Nil where it began with a state, whose frames do not tell what had been pending before.
     var first: UInt64?
+    /// What came next behind that state.
+    var behindState: UInt64?
     var firstBytes: UInt64?
     var next: UInt64
     /// Where it began with a gap: the bytes of that, and what came next.
@@ -81,7 +84,7 @@ struct Tap {
         events: UInt64(batch.count) - skip, bytes: UInt64(batch.charge))
       let new = Place(first: batch.sequence + skip, firstBytes: batch.bytesBefore, next: next)
       if skip > 0, let place = accounts[ref]!.topics[topic] {
-        let first = max(batch.sequence, place.first ?? place.next)
+        let first = max(batch.sequence, place.first ?? place.behindState ?? place.next)
         if first < batch.sequence + skip {
           accounts[ref]!.passedTwice.append((topic, first, batch.sequence + skip - 1))
         }
@@ -135,7 +138,9 @@ struct Tap {
     }
     accounts[ref]!.lost += Amount(events: word(4), bytes: word(5))
     let first = word(0) == 0 ? nil : word(0)
-    let new = Place(first: first, firstBytes: nil, next: word(1) + 1)
-    accounts[ref]!.topics[topic, default: new].next = word(1) + 1
+    let next = word(1) + 1
+    let new = Place(
+      first: first, behindState: first == nil ? next : nil, firstBytes: nil, next: next)
+    accounts[ref]!.topics[topic, default: new].next = next
   }
 }
