@@ -341,8 +341,8 @@ extension Shard {
     subscriptions[frame.subscription].sentEvents -= frame.events
     subscriptions[frame.subscription].sentBytes -= frame.charge
     makeReady(frame.cursor)
-    // What was behind a GAP may have been asked for in this plan: the GAP has its turn when that has
-    // come, and goes before it.
+    // What was behind a GAP may have been asked for in this plan: the GAP has its turn when that
+    // has come, and goes before it.
     if cursors[frame.cursor].isReady { serve(frame.subscription) }
   }
 
