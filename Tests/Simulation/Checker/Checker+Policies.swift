@@ -177,7 +177,7 @@ extension Checker {
   private func checkKeys(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
     guard let topic = model.topics[id] else { return }
     let came = Set(place.selected)
-    for (key, _) in topic.keys {
+    for key in topic.keys.keys.sorted() {
       guard let newest = model.newest(id, key: key, upTo: pass.last) else { continue }
       if came.contains(newest) { continue }
       if newest < pass.first { continue }
@@ -264,7 +264,7 @@ extension Checker {
     guard watch.terms.policy == .latest, !watch.isChanging, let topic = model.topics[id],
       topic.isKeyed
     else { return }
-    for key in topic.keys.keys {
+    for key in topic.keys.keys.sorted() {
       guard let newest = model.newest(id, key: key),
         place.hasWholeState || newest >= place.latestSince
       else { continue }

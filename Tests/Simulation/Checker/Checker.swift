@@ -10,7 +10,7 @@ final class Checker {
   var floor: (UInt32) -> UInt64 = { _ in .max }
 
   /// Up to where records of a topic's keys may have been given up for want of room: likewise.
-  var keysFloor: (UInt32) -> UInt64 = { _ in .max }
+  var keysFloor: (UInt32) -> UInt64 = { _ in 0 }
 
   init(model: Model, clock: SimulatedClock) {
     self.model = model
