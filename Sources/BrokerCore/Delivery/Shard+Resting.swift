@@ -70,14 +70,14 @@ extension Shard {
     }
   }
 
-  /// What is sent newest records does not rest: its cursors need not be in the ring, and an answer of
-  /// another shard may come for them at any time.
+  /// What is sent newest records does not rest: its cursors need not be in the ring, and an answer
+  /// of another shard may come for them at any time.
   private func takesPasses(_ subscription: UInt32) -> Bool {
-    var has = subscriptions[subscription].policy == Policy.latest.rawValue
+    var takes = false
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
-      if cursors[$0].pass != noSlot { has = true }
+      if cursors[$0].pass != noSlot || conflates(subscription, cursors[$0].topic) { takes = true }
     }
-    return has
+    return takes
   }
 
   private func restCursor(_ cursor: UInt32) {
@@ -141,7 +141,7 @@ extension Shard {
       // Only now: making room for a cursor may have roused others.
       let isFirst = slot == patterns[pattern].resting
       let previous = subscriptions[slot].inPattern.previous
-      // Its session ends over it; it is told of this move with the others.
+      // Its session ends over it, or it must not rest; it is told of this move with the others.
       if !isPlaced { rouse(slot) }
       if isFirst { break }
       slot = previous
@@ -157,7 +157,8 @@ extension Shard {
       if cursors[cursor].list == .resting { normalize(cursor) }
       return true
     }
-    guard let cursor = startCursor(slot, id, at: old) else { return false }
+    // Nothing of a topic that it conflates had been missed before it came to rest.
+    guard !conflates(slot, id), let cursor = startCursor(slot, id, at: old) else { return false }
     restCursor(cursor)
     return true
   }
