@@ -73,8 +73,10 @@ extension Shard {
         #if DEBUG
           if plants(.drainedEarly) { close(slot, .draining) }
         #endif
+        // What it has sent and has yet to be looked at may be credit.
         guard isOver || (drain.step == .settled && !hasOutput(slot)
-          && connections[slot].askingCount == 0) else { continue }
+          && connections[slot].askingCount == 0 && !connections[slot].isListedAsPaused)
+        else { continue }
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)
       case .handshake:
         close(slot, .draining, retryAfterMs: drain.retryAfterMs, spreadMs: drain.spreadMs)
