@@ -274,8 +274,8 @@ struct TopicEntry: BitwiseCopyable {
   // As a reader.
   var links: UInt32 = noSlot
   var cursors: UInt32 = noSlot
-  /// Cursors of subscriptions that rest, the lowest place and gate of them, and how far the tail may
-  /// come before one of policy disconnect is looked at.
+  /// Cursors of subscriptions that rest, the lowest place and gate of them, and how far the tail
+  /// may come before one of policy disconnect is looked at.
   var resting: UInt32 = noSlot
   var isRestingStale = false
   var restingHold = UInt64.max

@@ -36,9 +36,10 @@ public struct Configuration: Sendable {
   public var spinNs: UInt64 = 0
   /// Bytes of the kernel's buffers of each connection, set rather than left to grow.
   public var socketBufferBytes = 512 << 10
-  /// Of what a TCP connection's peer has no room for yet, how much the kernel keeps. What lies there
-  /// goes first, whatever comes meanwhile: the less it is, the sooner another subscription of the
-  /// connection has its turn, and the newer is what a subscription to the newest events is sent.
+  /// Of what a TCP connection's peer has no room for yet, how much the kernel keeps. What lies
+  /// there goes first, whatever comes meanwhile: the less it is, the sooner another subscription of
+  /// the connection has its turn, and the newer is what a subscription to the newest events is
+  /// sent.
   public var notSentBytes = 128 << 10
   /// Congestion control of TCP connections; nil leaves the system's.
   public var congestionControl: String?

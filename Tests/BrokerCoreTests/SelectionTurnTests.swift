@@ -7,7 +7,8 @@ import WireFormat
 /// However much policies leave out, and however many have fallen behind: a turn ends, nobody's
 /// memory is taken, and all of it goes on.
 @Suite struct SelectionTurnTests {
-  /// Records that nobody is sent, for age, cost no credit; a whole state of them takes several turns.
+  /// Records that nobody is sent, for age, cost no credit; a whole state of them takes several
+  /// turns.
   @Test func aStateOfWhatIsTooOldTakesSeveralTurns() throws {
     var limits = CoreHarness.smallLimits
     limits.stateBytes = 64 << 20

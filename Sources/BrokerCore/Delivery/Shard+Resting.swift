@@ -5,11 +5,12 @@ import WireFormat
 // However many there are, they cost an event nothing.
 //
 // One that has been found so for a while rests. It keeps its cursors, which are then in lists that
-// nobody goes through for an event; one it lacks it gets with the first event that it lacks one for.
-// What has matched meanwhile is what has matched its pattern meanwhile, which is counted once for
-// all; it is booked in the subscription's account when it wakes, and every now and then before, so
-// that the account balances at every moment and is a little late at most. Where the ring runs over
-// resting cursors they stand at one place together, and each one's loss is booked when it is needed.
+// nobody goes through for an event; one it lacks it gets with the first event that it lacks one
+// for. What has matched meanwhile is what has matched its pattern meanwhile, which is counted once
+// for all; it is booked in the subscription's account when it wakes, and every now and then before,
+// so that the account balances at every moment and is a little late at most. Where the ring runs
+// over resting cursors they stand at one place together, and each one's loss is booked when it is
+// needed.
 //
 // It is roused before it is sent something (when it is served and its socket takes something),
 // before it is changed, and before it ends.

@@ -2,8 +2,8 @@ import Counters
 import WireFormat
 
 // What became of a subscription's events, and where their time went. It is written down once a
-// frame, with the two times that are known anyway: that of the read, which is in the batch, and that
-// after the write. Whoever wants to know computes the rest.
+// frame, with the two times that are known anyway: that of the read, which is in the batch, and
+// that after the write. Whoever wants to know computes the rest.
 
 extension Shard {
   /// Rows that begin to be used in one turn: as many as are provided for where none is used yet
@@ -42,7 +42,9 @@ extension Shard {
   func noteWait(_ subscription: UInt32, from was: UInt32, to cause: BlockedCause) {
     let watch = subscriptions[subscription].watch
     let hasWaited = watch != noSlot && watches[watch].hasWaited
-    if ShardCounters.isOn, hasWaited || cause.isWait { changeWait(subscription, from: was, to: cause) }
+    if ShardCounters.isOn, hasWaited || cause.isWait {
+      changeWait(subscription, from: was, to: cause)
+    }
   }
 
   private func changeWait(_ subscription: UInt32, from was: UInt32, to cause: BlockedCause) {

@@ -1,10 +1,10 @@
 /// A cursor that is sent what a topic's key index has, and not the ring: it has fallen behind with
 /// policy latest, or it begins with the topic's state.
 ///
-/// With policy latest the cursor stays where it was, at S + 1, and holds no page; the pass brings the
-/// newest record of each key of (S, H], H being the shard's tail when the pass began, and then the
-/// cursor stands at H + 1: at the tail, or before the next pass. At the start with a state the cursor
-/// stands at H + 1 from the beginning, in the ring, and what the pass brings comes before.
+/// With policy latest the cursor stays where it was, at S + 1, and holds no page; the pass brings
+/// the newest record of each key of (S, H], H being the shard's tail when the pass began, and then
+/// the cursor stands at H + 1: at the tail, or before the next pass. At the start with a state the
+/// cursor stands at H + 1 from the beginning, in the ring, and what the pass brings comes before.
 ///
 /// The records come from the topic's owner, some at a time, on request (`SharedRequest.Pull`): only
 /// while the socket takes bytes and there is credit for them, which is taken off before.

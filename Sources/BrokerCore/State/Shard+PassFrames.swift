@@ -80,7 +80,8 @@ extension Shard {
     }
     if frame.leftEvents > 0 || frame.leftBytes > 0 {
       counters.leftOut(
-        frame.subscription, conflated: Ledger.Amount(events: frame.leftEvents, bytes: frame.leftBytes),
+        frame.subscription,
+        conflated: Ledger.Amount(events: frame.leftEvents, bytes: frame.leftBytes),
         sampled: Ledger.Amount())
     }
     // Sent: it is not given back.

@@ -31,8 +31,8 @@ extension Shard {
       || isTooOld(subscription, batch)
   }
 
-  /// Whether a cursor conflates a topic of which the ring no longer held all that it had missed: its
-  /// client knows older events of some keys, and the ring does not have the newer ones.
+  /// Whether a cursor conflates a topic of which the ring no longer held all that it had missed:
+  /// its client knows older events of some keys, and the ring does not have the newer ones.
   func lacksState(_ subscription: UInt32, _ cursor: UInt32) -> Bool {
     cursors[cursor].gapCause == GapCause.notRetained.rawValue
       && conflates(subscription, cursors[cursor].topic)
@@ -200,7 +200,7 @@ extension Shard {
     request.pull = SharedRequest.Pull(
       pass: pass, generation: passes[pass].generation, isOpen: passes[pass].isOpen,
       isWhole: passes[pass].isWhole,
-      after: passes[pass].isState ? passes[pass].through.sequence - 1 : cursors[cursor].sequence - 1,
+      after: (passes[pass].isState ? passes[pass].through.sequence : cursors[cursor].sequence) - 1,
       through: passes[pass].through.sequence - 1, place: passes[pass].place,
       eventsMax: events, bytesMax: bytes,
       recordsMax: Int(connections[slot].outputLengthMax) - DeliverSelected.prefixSize,
@@ -271,8 +271,8 @@ extension Shard {
     serve(subscription)
   }
 
-  /// The pass goes on behind its answer. One that the socket did not take has not happened: the same
-  /// is asked for again.
+  /// The pass goes on behind its answer. One that the socket did not take has not happened: the
+  /// same is asked for again.
   func accept(_ pass: UInt32) {
     passes[pass].isOpen = true
     passes[pass].isWhole = passes[pass].answer.isWhole

@@ -90,8 +90,8 @@ struct StateMemory: BitwiseCopyable {
   private let state: UnsafeMutablePointer<State>
   private let classes: UnsafeMutablePointer<SlabClass>
 
-  /// - Parameter bytes: the ceiling, at least `bytesMin`; rounded down to whole largest pages, or to
-  ///   a power of two where it is less than one.
+  /// - Parameter bytes: the ceiling, at least `bytesMin`; rounded down to whole largest pages, or
+  ///   to a power of two where it is less than one.
   init(bytes: Int, keysMax: Int, hash: KeyHash) {
     precondition(bytes >= Self.bytesMin && bytes <= Self.bytesMax, "a region of no use")
     let pages = PagePool(bytes: bytes)

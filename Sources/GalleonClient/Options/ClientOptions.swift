@@ -13,10 +13,10 @@ public struct ClientOptions: Sendable {
   /// nothing has come for two and a half intervals counts as broken.
   public var heartbeat: Duration?
 
-  /// Bytes of the kernel's receive buffer for a TCP connection; the kernel keeps twice the number for
-  /// its own accounts. What lies there has been sent and not been read: while this program or its
-  /// machine is busy, everything that is newer waits behind it. Set rather than left to grow, which
-  /// it would do to megabytes. 0 lets it grow, for a network that is both fast and far away.
+  /// Bytes of the kernel's receive buffer for a TCP connection; the kernel keeps twice the number
+  /// for its own accounts. What lies there has been sent and not been read: while this program or
+  /// its machine is busy, everything that is newer waits behind it. Set rather than left to grow,
+  /// which it would do to megabytes. 0 lets it grow, for a network that is both fast and far away.
   public var receiveBufferBytes = 256 * 1024
 
   /// The most requests that may wait for their replies at one time.

@@ -47,7 +47,8 @@ struct StatsTests {
       ["pub", "t", "--ack"], input: Array(String(repeating: line, count: 12_000).utf8))
     var row: [String: Any] = [:]
     var matched = 0
-    // The account of one that takes nothing balances at every moment, and is some milliseconds late.
+    // The account of one that takes nothing balances at every moment, and is some milliseconds
+    // late.
     for _ in 0..<100 where matched < 12_000 {
       row = try #require(
         try rows(try broker.stats(), "subscriptions").first { $0["pattern"] as? String == "t" })

@@ -120,7 +120,9 @@ final class Checker {
   /// A subscription goes on in a topic exactly where it was, or begins where it may.
   func goOn(_ watch: Watch, _ id: UInt32, at first: UInt64, to next: UInt64) {
     if let topic = watch.topics[id] {
-      if !topic.selected.isEmpty || topic.isReset { fail(watch, "a pass in topic \(id) does not end") }
+      if !topic.selected.isEmpty || topic.isReset {
+        fail(watch, "a pass in topic \(id) does not end")
+      }
       if first != topic.next {
         fail(watch, "topic \(id) goes on at \(first), not \(topic.next)")
       }
