@@ -33,6 +33,12 @@ public struct LoadPlan: Sendable {
   public var topics = 1
   /// Connections that subscribe to topic 0 and never read.
   public var stalledSubscribers = 0
+  /// How often these come, stay for a measurement and go again, each time between two measurements
+  /// without them: what they change is then seen within seconds, in one process, on one connection.
+  /// 0 has them throughout.
+  public var besideRounds = 0
+  /// How long they are given to fill their sockets before that measurement.
+  public var stallSeconds = 0.3
   /// The policy that these ask for where the protocol has policies, by its name, and how far they
   /// may lag with one that has a bound.
   public var stalledPolicy = "lossless"
@@ -129,6 +135,9 @@ public struct LoadPlan: Sendable {
       "the number of publishers must be a multiple of the number of topics")
     try require(stalledSubscribers >= 0, "the number of stalled subscribers is negative")
     try require(
+      besideRounds >= 0 && (besideRounds == 0 || laggards == 0 && pace != .idle),
+      "rounds of stalled subscribers need events, and no laggards")
+    try require(
       keys == 0 || peer == .galleon && publishers == topics,
       "keys are for one publisher of a topic, and for this broker")
     try require(keys >= 0 && keys <= Self.keysMax, "there are at most \(Self.keysMax) keys")
@@ -145,7 +154,8 @@ public struct LoadPlan: Sendable {
       stalledLagEventsMax >= 0 && Policy(name: stalledPolicy) != nil,
       "there is no policy \(stalledPolicy)")
     try require(batch >= 1, "a batch has at least one event")
-    try require(seconds > 0 && warmupSeconds >= 0, "times must be positive")
+    try require(
+      seconds > 0 && warmupSeconds >= 0 && stallSeconds >= 0, "times must be positive")
     switch pace {
     case .flatOut(let window): try require(window ?? 1 >= 1, "the window must be positive")
     case .rate(let rate):
@@ -164,6 +174,8 @@ public enum LoadMoment: Sendable, Equatable {
   case subscribed
   /// Publishers too.
   case connected
+  /// A measurement beside stalled subscribers is over, and these are still there.
+  case beside
   /// The measurement is over and nothing is in flight any more; connections are still open.
   case drained
 }

@@ -32,8 +32,34 @@ public struct LoadResult: Sendable {
   public var verdict = Verdict.exact
   /// From the first connection until the last subscription was confirmed.
   public var setupSeconds = 0.0
+  /// Where stalled subscribers came and went: what was measured each time. The figures above are
+  /// then those of the last measurement without them.
+  public var besideRounds: [BesideRound] = []
   /// Calls of receive, which tell how much arrived at once.
   public var receives: UInt64 = 0
 
   public init() {}
+}
+
+/// One measurement of a run.
+public struct LoadPhase: Sendable {
+  /// Its length.
+  public var seconds = 0.0
+  /// As in `LoadResult`.
+  public var deliveriesPerSecond = 0.0
+  public var eventsPerSecond = 0.0
+  public var latency: LatencySummary?
+}
+
+/// What subscribers got beside stalled ones, and just before and after.
+public struct BesideRound: Sendable {
+  public var before: LoadPhase
+  public var beside: LoadPhase
+  public var after: LoadPhase
+
+  /// The rate beside them as a share of the mean of the two without; nil where nothing came then.
+  public var shareOfRate: Double? {
+    let alone = (before.deliveriesPerSecond + after.deliveriesPerSecond) / 2
+    return alone > 0 ? beside.deliveriesPerSecond / alone : nil
+  }
 }

@@ -29,6 +29,7 @@ private func run<Driver: WireDriver & ~Copyable>(
   let setupNs = Clock.monotonicNs()
   var subscribers = try SubscriberLoop<Driver>(plan: plan, progress: progress)
   try subscribers.open()
+  if plan.besideRounds == 0 { try subscribers.openStalled() }
   var result = LoadResult()
   result.setupSeconds = Double(Clock.monotonicNs() - setupNs) / 1e9
   observe(.subscribed)
@@ -44,7 +45,7 @@ private func run<Driver: WireDriver & ~Copyable>(
   let thread = try spawn { unsafe publishers.loop.pointee.run(startNs: startNs) }
   let outcome: Result<Void, LoadError>
   do throws(LoadError) {
-    try measure(&subscribers, plan, progress, startNs, isStopped, &result)
+    try measure(&subscribers, plan, progress, startNs, isStopped, observe, &result)
     outcome = .success(())
   } catch {
     outcome = .failure(error)
@@ -87,26 +88,60 @@ private func spawn(_ body: @escaping @Sendable () -> Void) throws(LoadError) -> 
 /// that was published has arrived.
 private func measure<Driver: WireDriver & ~Copyable>(
   _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress,
-  _ startNs: UInt64, _ isStopped: (UInt64) -> Bool, _ result: inout LoadResult
+  _ startNs: UInt64, _ isStopped: (UInt64) -> Bool, _ observe: (LoadMoment) -> Void,
+  _ result: inout LoadResult
 ) throws(LoadError) {
-  let measureNs = startNs + UInt64(plan.warmupSeconds * 1e9)
-  let first = try receive(&subscribers, plan, until: measureNs, progress, isStopped)
-  subscribers.startMeasuring()
+  let warmupNs = UInt64(plan.warmupSeconds * 1e9)
+  _ = try receive(&subscribers, plan, until: startNs + warmupNs, progress, isStopped)
   result.warmupDeliveries = subscribers.delivered
-  let endNs = first.timeNs + UInt64(plan.seconds * 1e9)
-  let last = try receive(&subscribers, plan, until: endNs, progress, isStopped)
-  let seconds = Double(last.timeNs - first.timeNs) / 1e9
-  result.seconds = seconds
-  result.receives = last.receives - first.receives
-  if seconds > 0 {
-    result.deliveriesPerSecond = Double(last.delivered - first.delivered) / seconds
+  var (phase, receives) = try measurePhase(&subscribers, plan, progress, isStopped)
+  for _ in 0..<plan.besideRounds where !progress.isDone {
+    let before = phase
+    try subscribers.openStalled()
+    try settle(&subscribers, UInt64(plan.stallSeconds * 1e9))
+    let (beside, _) = try measurePhase(&subscribers, plan, progress, isStopped)
+    observe(.beside)
+    subscribers.closeStalled()
+    try settle(&subscribers, warmupNs)
+    (phase, receives) = try measurePhase(&subscribers, plan, progress, isStopped)
+    result.besideRounds.append(BesideRound(before: before, beside: beside, after: phase))
   }
-  result.eventsPerSecond =
-    result.deliveriesPerSecond / Double(plan.subscribers / plan.topics)
-  result.bytesPerSecond = result.deliveriesPerSecond * Double(plan.payloadBytes)
+  result.seconds = phase.seconds
+  result.receives = receives
+  result.deliveriesPerSecond = phase.deliveriesPerSecond
+  result.eventsPerSecond = phase.eventsPerSecond
+  result.bytesPerSecond = phase.deliveriesPerSecond * Double(plan.payloadBytes)
   progress.stop()
   try subscribers.release()
   try drain(&subscribers, plan, progress)
+
+  func settle(
+    _ subscribers: inout SubscriberLoop<Driver>, _ forNs: UInt64
+  ) throws(LoadError) {
+    let untilNs = Clock.monotonicNs() + forNs
+    _ = try receive(&subscribers, plan, until: untilNs, progress, isStopped)
+  }
+}
+
+/// Measures from now on for the plan's seconds.
+private func measurePhase<Driver: WireDriver & ~Copyable>(
+  _ subscribers: inout SubscriberLoop<Driver>, _ plan: LoadPlan, _ progress: Progress,
+  _ isStopped: (UInt64) -> Bool
+) throws(LoadError) -> (phase: LoadPhase, receives: UInt64) {
+  // Where rounds are made, from the end of the one that ends next.
+  let first = try receive(
+    &subscribers, plan, until: Clock.monotonicNs(), progress, isStopped)
+  subscribers.startMeasuring()
+  let endNs = first.timeNs + UInt64(plan.seconds * 1e9)
+  let last = try receive(&subscribers, plan, until: endNs, progress, isStopped)
+  var phase = LoadPhase()
+  phase.seconds = Double(last.timeNs - first.timeNs) / 1e9
+  if phase.seconds > 0 {
+    phase.deliveriesPerSecond = Double(last.delivered - first.delivered) / phase.seconds
+  }
+  phase.eventsPerSecond = phase.deliveriesPerSecond / Double(plan.subscribers / plan.topics)
+  phase.latency = subscribers.latency
+  return (phase, last.receives - first.receives)
 }
 
 /// Where a run stood at one of the ends of the measurement.

@@ -9,6 +9,12 @@ struct Sample: Sendable {
   /// Resident memory of the server when the run was over, in bytes.
   var memoryBytes: Int?
   var startNs: UInt64?
+  /// Where stalled subscribers came and went: what share the rate beside them was each time of the
+  /// rate without, just before and after.
+  var shares: [Double] = []
+  /// The p99 each time beside them, and without.
+  var tailsBeside: [Double] = []
+  var tailsAlone: [Double] = []
   /// What was wrong, if anything.
   var complaint: String?
 }
@@ -24,6 +30,15 @@ struct Series: Sendable {
   var p99: Double? { Self.median(samples.compactMap(\.p99).sorted()) }
   var memoryBytes: Double? {
     Self.median(samples.compactMap { $0.memoryBytes.map(Double.init) }.sorted())
+  }
+  var shares: [Double] { samples.flatMap(\.shares).sorted() }
+  /// Each p99 beside stalled subscribers as a share of the median of those without: a p99 hangs on
+  /// a few hiccups of the machine, and the mean of two neighbours on one.
+  var tails: [Double] {
+    guard let alone = Self.median(samples.flatMap(\.tailsAlone).sorted()), alone > 0 else {
+      return []
+    }
+    return samples.flatMap(\.tailsBeside).map { $0 / alone }.sorted()
   }
   var complaints: [String] { samples.compactMap(\.complaint) }
 
@@ -110,10 +125,16 @@ struct Comparison {
     }
     var memory: Int?
     let plan = workload.plan(contender, port: server.port, options)
+    let moments: [LoadMoment] = plan.besideRounds > 0 ? [.beside] : [.subscribed, .drained]
     let result = try runLoad(plan) { moment in
-      if moment == .drained || moment == .subscribed { memory = try? server.residentBytes() }
+      if moments.contains(moment) { memory = try? server.residentBytes() }
     }
     sample.memoryBytes = memory
+    if case .faulty(let reason) = result.verdict { sample.complaint = reason }
+    if plan.besideRounds > 0 {
+      fill(&sample, workload, result.besideRounds)
+      return
+    }
     switch workload.measure {
     case .eventsPerSecond: sample.value = result.eventsPerSecond
     case .freshness:
@@ -128,6 +149,28 @@ struct Comparison {
       sample.value = Double(memory - server.idleBytes) / Double(workload.subscribers)
     case .start: break
     }
-    if case .faulty(let reason) = result.verdict { sample.complaint = reason }
+  }
+
+  /// The medians of all measurements beside stalled subscribers, and what they are to be compared
+  /// with.
+  private func fill(_ sample: inout Sample, _ workload: Workload, _ rounds: [BesideRound]) {
+    func median(_ value: (LoadPhase) -> Double?) -> Double? {
+      Series.median(rounds.compactMap { value($0.beside) }.sorted())
+    }
+    func tail(_ phase: LoadPhase) -> Double? { phase.latency.map { Double($0.p99Ns) } }
+    switch workload.measure {
+    case .latency:
+      sample.value = median { $0.latency.map { Double($0.p50Ns) } }
+      sample.p99 = median(tail)
+      sample.tailsBeside = rounds.compactMap { tail($0.beside) }
+      sample.tailsAlone = rounds.prefix(1).compactMap { tail($0.before) }
+      sample.tailsAlone += rounds.compactMap { tail($0.after) }
+    case .deliveriesPerSecond:
+      sample.value = median(\.deliveriesPerSecond)
+      sample.shares = rounds.compactMap(\.shareOfRate)
+    default:
+      sample.value = median(\.eventsPerSecond)
+      sample.shares = rounds.compactMap(\.shareOfRate)
+    }
   }
 }

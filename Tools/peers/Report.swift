@@ -105,14 +105,14 @@ struct Report {
       let words =
         "at least \(Int(share * 100)) % of \(workload), is \(Int((part * 100).rounded()))"
       return (words, isWhole && part >= share)
-    case .tail(let factor, let workload, contender: series.contender.name):
-      guard let whole = same(series, in: workload)?.p99, whole > 0, let p99 = series.p99 else {
-        return nil
-      }
-      let words =
-        "p99 at most \(Int(factor * 100)) % of \(workload), is "
-        + "\(Int((p99 / whole * 100).rounded()))"
-      return (words, isWhole && p99 <= factor * whole)
+    case .shareOfAlone(let least, contender: series.contender.name):
+      guard let share = Series.median(series.shares) else { return nil }
+      let words = "at least \(Int(least * 100)) % of alone, is \(spread(series.shares))"
+      return (words, isWhole && share >= least)
+    case .tailOfAlone(let most, contender: series.contender.name):
+      guard let share = Series.median(series.tails) else { return nil }
+      let words = "p99 at most \(Int((most * 100).rounded())) % of alone, is \(spread(series.tails))"
+      return (words, isWhole && share <= most)
     case .atMost(let limit, contender: series.contender.name):
       return ("at most \(text(limit, series))", isWhole && mine <= limit)
     case .memoryAtMost(let limit, contender: series.contender.name):
@@ -120,6 +120,15 @@ struct Report {
       return ("at most \(HumanNumber.short(limit))B of memory", memory <= limit)
     default: return nil
     }
+  }
+
+  /// The median of shares in percent, and their quartiles.
+  private func spread(_ sorted: [Double]) -> String {
+    func percent(_ share: Double) -> String { String(Int((share * 100).rounded())) }
+    guard let median = Series.median(sorted) else { return "-" }
+    let quarter = sorted.count / 4
+    return "\(percent(median)) (\(percent(sorted[quarter]))-"
+      + "\(percent(sorted[sorted.count - 1 - quarter])))"
   }
 
   /// The same server in another workload.
@@ -178,6 +187,9 @@ struct Report {
             writer.field("p99", sample.p99)
             writer.field("memory_bytes", sample.memoryBytes.map { UInt64(max(0, $0)) })
             writer.field("start_ns", sample.startNs)
+            writer.array("shares_of_alone") { for share in sample.shares { $0.number(share) } }
+            writer.array("p99_beside") { for tail in sample.tailsBeside { $0.number(tail) } }
+            writer.array("p99_alone") { for tail in sample.tailsAlone { $0.number(tail) } }
             writer.field("complaint", sample.complaint)
           }
         }

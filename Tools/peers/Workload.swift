@@ -31,8 +31,10 @@ struct Workload: Sendable {
     case latencyNotAbove(String, contender: String)
     /// At least this share of the same server's number in another workload.
     case share(Double, ofWorkload: String, contender: String)
-    /// A p99 of at most so many times the same server's in another workload.
-    case tail(Double, ofWorkload: String, contender: String)
+    /// At least this share of what it is without the stalled subscribers, just before and after.
+    case shareOfAlone(Double, contender: String)
+    /// A p99 of at most so many times the one without them.
+    case tailOfAlone(Double, contender: String)
     /// At most this, in the measure's unit.
     case atMost(Double, contender: String)
     /// At most so many bytes of resident memory.
@@ -49,6 +51,9 @@ struct Workload: Sendable {
   var topics = 1
   var stalled = 0
   var stalledPolicy = "lossless"
+  /// How often these come and go again within one run; 0 has them throughout.
+  var besideRounds = 0
+  var stallSeconds = 0.3
   var keys = 0
   var laggards = 0
   /// Workloads of one group are measured in turn, repetition by repetition, so that what they are
@@ -67,6 +72,8 @@ struct Workload: Sendable {
     plan.stalledSubscribers = stalled
     plan.stalledPolicy = stalledPolicy
     plan.stalledLagEventsMax = Self.stalledLagEventsMax
+    plan.besideRounds = besideRounds
+    plan.stallSeconds = stallSeconds
     plan.keys = keys
     plan.laggards = laggards
     plan.payloadBytes = payloadBytes
@@ -162,14 +169,21 @@ struct Workload: Sendable {
   private static let ceilingBytes: Double = 256 * 1024 * 1024
   private static let isolationRate = 50_000.0
 
-  /// One healthy subscriber beside none, and beside ever more that are connected, have subscribed
-  /// and never read; and nine thousand beside none and beside a thousand, so that in the second one
-  /// in ten of all is stalled: the same nine thousand are compared.
+  /// Each run has so many rounds. More repetitions start the server anew.
+  private static let isolationRounds = 5
+  /// With so many each one is sent so little that its socket takes some seconds to fill.
+  private static let manyStallSeconds = 4.0
+  /// Policy latest is for topics with keys.
+  private static func keys(_ policy: String) -> Int { policy == "latest" ? 1000 : 0 }
+
+  /// One healthy subscriber, and beside it ever more that connect, subscribe and never read; and
+  /// nine thousand, with a thousand beside them, so that then one in ten of all is stalled. Those
+  /// beside none show how far the same comes out twice.
   static let isolation: [Workload] =
     [beside(0, stalledPolicies[0]), besideTail(0, stalledPolicies[0])]
     + stalledPolicies.flatMap { policy in
       [1, 10, 100].flatMap { [beside($0, policy), besideTail($0, policy)] }
-    } + [many(0)] + stalledPolicies.map { many(1000, $0) }
+    } + stalledPolicies.map { many(1000, $0) }
 
   private static func name(_ base: String, _ count: Int, _ policy: String) -> String {
     count == 0 ? "\(base)-0" : "\(base)-\(count)-\(policy)"
@@ -185,23 +199,20 @@ struct Workload: Sendable {
       name: name("beside", count, policy),
       about: "one healthy subscriber beside \(count) that never read, \(policy)",
       measure: .eventsPerSecond,
-      goals: count == 0
-        ? []
-        : [
-          .share(0.95, ofWorkload: "beside-0", contender: "galleon"),
-          .memoryAtMost(ceilingBytes, contender: "galleon"),
-        ],
-      contenders: contenders(policy), stalled: count, stalledPolicy: policy)
+      goals: [
+        .shareOfAlone(0.95, contender: "galleon"), .memoryAtMost(ceilingBytes, contender: "galleon"),
+      ],
+      contenders: contenders(policy), stalled: count, stalledPolicy: policy,
+      besideRounds: isolationRounds, keys: keys(policy))
   }
 
   private static func besideTail(_ count: Int, _ policy: String) -> Workload {
     Workload(
       name: name("beside-p99", count, policy),
       about: "the same at \(Int(isolationRate)) events a second", measure: .latency,
-      goals: count == 0
-        ? [] : [.tail(1.1, ofWorkload: "beside-p99-0", contender: "galleon")],
+      goals: [.tailOfAlone(1.1, contender: "galleon")],
       contenders: contenders(policy), stalled: count, stalledPolicy: policy,
-      pace: .rate(isolationRate))
+      besideRounds: isolationRounds, keys: keys(policy), pace: .rate(isolationRate))
   }
 
   private static func many(_ count: Int, _ policy: String = stalledPolicies[0]) -> Workload {
@@ -209,13 +220,11 @@ struct Workload: Sendable {
       name: name("9000-beside", count, policy),
       about: "9000 healthy subscribers beside \(count) that never read, \(policy)",
       measure: .deliveriesPerSecond,
-      goals: count == 0
-        ? []
-        : [
-          .share(0.95, ofWorkload: "9000-beside-0", contender: "galleon"),
-          .memoryAtMost(ceilingBytes, contender: "galleon"),
-        ],
+      goals: [
+        .shareOfAlone(0.95, contender: "galleon"), .memoryAtMost(ceilingBytes, contender: "galleon"),
+      ],
       contenders: contenders(policy), subscribers: 9000, stalled: count, stalledPolicy: policy,
+      besideRounds: isolationRounds, stallSeconds: manyStallSeconds, keys: keys(policy),
       pace: .rounds(events: 64), patienceSeconds: 20)
   }
 

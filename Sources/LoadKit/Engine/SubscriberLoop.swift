@@ -23,6 +23,8 @@ import LinuxIO
   private let window: UInt64
   private let step: UInt64
   private var laggards: Laggards
+  /// Those that never read. Nobody waits for their sockets.
+  private var stalled: ConnectionTable<Driver>?
 
   private(set) var delivered: UInt64 = 0
   private(set) var corrupt: UInt64 = 0
@@ -41,7 +43,7 @@ import LinuxIO
     self.progress = progress
     table = try ConnectionTable(
       driver: Driver(plan.shape),
-      capacity: plan.subscribers + plan.laggards + plan.stalledSubscribers)
+      capacity: plan.subscribers + plan.laggards)
     laggards = Laggards(plan)
     slots = max(1, plan.publishers / plan.topics)
     unsafe expected = .allocate(capacity: max(1, plan.subscribers) * slots)
@@ -80,7 +82,7 @@ import LinuxIO
     (laggards.delivered, laggards.leftOut, laggards.tally.misordered)
   }
 
-  /// Connects all subscribers, then the laggards, then those that will never read.
+  /// Connects all subscribers, then the laggards.
   mutating func open() throws(LoadError) {
     try table.openAll(
       (0..<plan.subscribers).map { .subscriber(topic: $0 % plan.topics) }, plan: plan,
@@ -88,12 +90,22 @@ import LinuxIO
     try table.openAll(
       [Role](repeating: .laggard(topic: 0), count: plan.laggards), plan: plan,
       interest: .readable, tally: &laggards.tally)
-    let stalled = [Role](repeating: .stalled(topic: 0), count: plan.stalledSubscribers)
-    try table.openAll(stalled, plan: plan, interest: .readable, tally: &tally)
-    for index in (plan.subscribers + plan.laggards)..<table.count {
-      unsafe try table.readiness.remove(table.row(index).pointee.descriptor)
-    }
   }
+
+  /// Connects those that will never read.
+  mutating func openStalled() throws(LoadError) {
+    guard plan.stalledSubscribers > 0 else { return }
+    var table = try ConnectionTable(
+      driver: Driver(plan.shape), capacity: plan.stalledSubscribers)
+    let roles = [Role](repeating: .stalled(topic: 0), count: plan.stalledSubscribers)
+    // What they are sent while others of them still connect is nobody's to count.
+    var ignored = unsafe Tally(expected: expected, slotCount: 0, latencies: latencies)
+    try table.openAll(roles, plan: plan, interest: .readable, tally: &ignored)
+    stalled = consume table
+  }
+
+  /// Closes their connections.
+  mutating func closeStalled() { stalled = nil }
 
   /// Grants the first windows.
   func start() {
@@ -101,7 +113,7 @@ import LinuxIO
     for topic in 0..<plan.topics { progress.allow(window, topic: topic) }
   }
 
-  /// Starts the histogram anew, at the begin of the measurement.
+  /// Starts the histogram anew, at the begin of a measurement.
   mutating func startMeasuring() {
     unsafe latencies.pointee.reset()
     if case .rate = plan.pace { tally.isTimed = true }
