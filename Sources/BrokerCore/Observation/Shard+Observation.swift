@@ -17,6 +17,7 @@ extension Shard {
     return watch == noSlot ? startWatch(subscription) : watch
   }
 
+  @inline(never)
   private func startWatch(_ subscription: UInt32) -> UInt32? {
     guard watchesInTurn < Shard.watchesPerTurn, counters.hasObservations,
       let watch = watches.insert(WatchEntry(subscription: subscription))
@@ -75,14 +76,14 @@ extension Shard {
   /// Books a frame that the socket took at `nowNs`.
   func observe(_ frame: TransmitPlan.Frame, nowNs: UInt64) {
     guard ShardCounters.isOn, !frame.isGap else { return }
-    if !frame.isPass { noteSent(frame, nowNs: nowNs) }
-    guard frame.events > 0 else { return }
-    let topic = frame.before.topic
     let totalNs = nowNs > frame.time ? nowNs - frame.time : 0
-    if topics[topic].shared.settings.isKeyed {
-      counters.freshness(topic, ns: totalNs, batches: frame.batches)
+    if frame.events > 0, topics[frame.before.topic].shared.settings.isKeyed {
+      counters.freshness(frame.before.topic, ns: totalNs, batches: frame.batches)
     }
-    guard let watch = watch(of: frame.subscription) else { return }
+    let covered = frame.isPass ? 0 : frame.events + frame.leftEvents
+    guard frame.events | covered > 0, let watch = watch(of: frame.subscription) else { return }
+    if covered > 0 { noteSent(watch, frame, covered, nowNs: nowNs) }
+    guard frame.events > 0 else { return }
     var creditNs: UInt64 = 0
     var socketNs: UInt64 = 0
     if watches[watch].hasWaited {
@@ -97,11 +98,11 @@ extension Shard {
     if watches[watch].echoNs == 0 { startEcho(watch, frame, nowNs) }
   }
 
-  /// What became of the events that a frame covers.
+  /// What became of the events that a frame covers, so many.
   @inline(__always)
-  private func noteSent(_ frame: TransmitPlan.Frame, nowNs: UInt64) {
-    let count = frame.events + frame.leftEvents
-    guard count > 0, let watch = watch(of: frame.subscription) else { return }
+  private func noteSent(
+    _ watch: UInt32, _ frame: TransmitPlan.Frame, _ count: UInt64, nowNs: UInt64
+  ) {
     let first = frame.before.sequence
     let isSample = frame.leftEvents > 0
     noteFate(

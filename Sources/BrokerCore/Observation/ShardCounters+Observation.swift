@@ -26,27 +26,43 @@ extension ShardCounters {
   ) {
     let row = observations[Int(watch)]
     let count = UInt64(batches)
-    let ownNs = totalNs - creditNs - socketNs
-    let own = StageBuckets.bucket(of: ownNs)
+    let total = StageBuckets.bucket(of: totalNs)
     row.beginUpdate()
     row.add(.totalNs, totalNs &* count)
-    row.add(.total, at: StageBuckets.bucket(of: totalNs), count)
+    row.add(.total, at: total, count)
+    // All of it was the broker's, as a rule.
+    var own = total
+    var ownNs = totalNs
+    if creditNs | socketNs > 0 {
+      ownNs = totalNs - creditNs - socketNs
+      own = StageBuckets.bucket(of: ownNs)
+      Self.waits(row, shard, creditNs: creditNs, socketNs: socketNs, count)
+    }
     row.add(.ringToTurn, at: own, count)
+    row.endUpdate()
     shard.add(.ringToTurn, at: own, count)
     shard.add(.ringToTurnSumNs, ownNs &* count)
+  }
+
+  /// Of the type, not of a value: what is called and not inlined is handed a copy of the value.
+  @inline(never)
+  private static func waits(
+    _ row: ObservationRow, _ shard: ShardRow, creditNs: UInt64, socketNs: UInt64, _ count: UInt64
+  ) {
     if creditNs > 0 {
+      let bucket = StageBuckets.bucket(of: creditNs)
       row.add(.creditNs, creditNs &* count)
-      row.add(.creditWait, at: StageBuckets.bucket(of: creditNs), count)
-      shard.add(.creditWait, at: StageBuckets.bucket(of: creditNs), count)
+      row.add(.creditWait, at: bucket, count)
+      shard.add(.creditWait, at: bucket, count)
       shard.add(.creditWaitSumNs, creditNs &* count)
     }
     if socketNs > 0 {
+      let bucket = StageBuckets.bucket(of: socketNs)
       row.add(.socketNs, socketNs &* count)
-      row.add(.socketWait, at: StageBuckets.bucket(of: socketNs), count)
-      shard.add(.socketWait, at: StageBuckets.bucket(of: socketNs), count)
+      row.add(.socketWait, at: bucket, count)
+      shard.add(.socketWait, at: bucket, count)
       shard.add(.socketWaitSumNs, socketNs &* count)
     }
-    row.endUpdate()
   }
 
   func echo(_ watch: UInt32, ns: UInt64) {
@@ -104,6 +120,7 @@ extension ShardCounters {
   }
 
   /// Values of a keyed topic were this old when they were delivered.
+  @inline(__always)
   func freshness(_ id: UInt32, ns: UInt64, batches: UInt32) {
     topics[Int(id)].addFreshness(ns: ns, batches: UInt64(batches))
   }
