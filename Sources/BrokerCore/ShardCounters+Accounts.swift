@@ -88,8 +88,9 @@ extension ShardCounters {
 
   func delivered(_ connection: UInt32, _ frame: TransmitPlan.Frame, nowNs: UInt64) {
     guard Self.isOn else { return }
-    connections[Int(connection)].add(.framesOut, 1)
-    shard.add(.framesOut, 1)
+    let frames = 1 &+ UInt64(frame.joinedFrames)
+    connections[Int(connection)].add(.framesOut, frames)
+    shard.add(.framesOut, frames)
     let row = subscriptions[Int(frame.subscription)]
     if frame.isGap {
       row.add(.gaps, 1)
@@ -108,7 +109,7 @@ extension ShardCounters {
     connections[Int(connection)].add(.eventsOut, frame.events)
     shard.add(.eventsOut, frame.events)
     shard.add(.batchesOut, UInt64(frame.batches))
-    shard.recordLatency(ns: nowNs > frame.time ? nowNs - frame.time : 0)
+    shard.recordLatency(ns: nowNs > frame.time ? nowNs - frame.time : 0, frames: frames)
   }
 
   func closedPending(_ slot: UInt32, events: UInt64, bytes: UInt64) {

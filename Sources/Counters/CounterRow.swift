@@ -45,10 +45,10 @@ public struct CounterFieldDescription: Sendable {
 }
 
 extension ShardRow {
-  /// Books a time in the broker.
-  @_noLocks public func recordLatency(ns: UInt64) {
-    add(.latency, at: LatencyBuckets.bucket(of: ns), 1)
-    add(.latencySumNs, ns)
+  /// Books the time in the broker of so many frames.
+  @_noLocks public func recordLatency(ns: UInt64, frames: UInt64 = 1) {
+    add(.latency, at: LatencyBuckets.bucket(of: ns), frames)
+    add(.latencySumNs, ns &* frames)
     raise(.latencyMaxNs, to: ns)
   }
 }

@@ -122,6 +122,55 @@ import WireSupport
     #expect(try Self.row(core)[.echo].reduce(0, +) == 2)
   }
 
+  /// Frames that a socket takes together are booked together where that makes no difference.
+  @Test func eachFrameOfOneSendCounts() throws {
+    let core = Self.pair(events: 100)
+    let payload = String(repeating: "x", count: 12_000)
+    func publish(_ sequences: ClosedRange<UInt64>) {
+      for sequence in sequences {
+        core.publish(1, LooseBatch.encoded([.init(payload: payload)], publisherSequence: sequence))
+      }
+    }
+    let slot = Int(try #require(core.connections[2]).id.slot)
+    let connection = core.region.connections(shard: 0)[slot]
+    _ = core.takeTypes(on: 2)
+    let before = connection.get(.framesOut)
+    core.connections[2]?.room = 0
+    publish(1...4)
+    core.advance(milliseconds: 100)
+    publish(5...7)
+    core.advance(milliseconds: 200)
+    // Of the fourth a part, whose rest waits.
+    core.connections[2]?.room = 40_000
+    if let there = core.connections[2] { core.shards[0].handleWritable(there.id) }
+    core.pump()
+    #expect(core.region.subscriptions(shard: 0)[0].get(.deliveredEvents) == 4)
+    core.unblock(2)
+
+    let row = try Self.row(core)
+    let shard = try #require(try Self.snapshot(core).shards.first)
+    let subscription = core.region.subscriptions(shard: 0)[0]
+    let types = core.takeTypes(on: 2)
+    #expect(types.filter { $0 == .deliver }.count == 7)
+    #expect(connection.get(.framesOut) - before == UInt64(types.count))
+    #expect(connection.get(.eventsOut) == 7 && shard[.batchesOut] == 7)
+    #expect(subscription.get(.deliveredEvents) == 7 && subscription.get(.lagEvents) == 0)
+    #expect(subscription.get(.lagBytes) == 0)
+    #expect(shard[.latency].reduce(0, +) == 7)
+    #expect(shard[.latency][LatencyBuckets.bucket(of: 300 * Self.ms)] == 4)
+    #expect(shard[.latency][LatencyBuckets.bucket(of: 200 * Self.ms)] == 3)
+    #expect(shard[.latencySumNs] == 1800 * Self.ms && row[.totalNs] == 1800 * Self.ms)
+    #expect(shard[.latencyMaxNs] == 300 * Self.ms)
+    #expect(row[.total].reduce(0, +) == 7 && row[.total] == row[.socketWait])
+    #expect(shard[.socketWait] == row[.socketWait] && row[.socketNs] == 1800 * Self.ms)
+    Self.expect(row[.ringToTurn], 7, at: 0)
+    #expect(row.whyRuns.map(\.sequences) == [1...7])
+    // One delivery at a time, and it is the first frame that is waited for.
+    core.advance(milliseconds: 50)
+    Self.grant(core, 101)
+    Self.expect(try Self.row(core)[.echo], 1, at: 50 * Self.ms)
+  }
+
   @Test func whyKnowsRuns() throws {
     let core = Self.pair(events: 2, policy: .dropOldest, lagEventsMax: 3)
     for sequence in UInt64(1)...9 { Self.publish(core, sequence) }

@@ -273,12 +273,11 @@ extension Shard {
     var taken = 0
     var cutBytes = 0
     while taken < plan.frameCount, offset < count {
-      let frame = plan.frame(taken)
-      if !frame.isPass { book(slot, frame, realtimeNs: realtimeNs) }
-      offset += frame.bytes
+      offset += plan.frame(taken).bytes
       taken += 1
       cutBytes = max(0, offset - count)
     }
+    bookTaken(slot, taken, realtimeNs: realtimeNs)
     if count < plan.bytes {
       connections[slot].isWritable = false
       if connections[slot].stalledNs == 0 || count > 0, connections[slot].phase != .closing {
@@ -309,6 +308,16 @@ extension Shard {
       connections[slot].stalledNs = connections[slot].phase == .closing
         ? connections[slot].stalledNs : 0
       if hasOutput(slot) || isToBeShut(slot) { listForTransmit(slot) }
+    }
+  }
+
+  /// Books the first frames of the plan, but for those of passes.
+  private func bookTaken(_ slot: UInt32, _ taken: Int, realtimeNs: UInt64) {
+    var i = 0
+    while i < taken {
+      let next = ShardCounters.isOn ? plan.join(i, before: taken) : i + 1
+      if !plan.frame(i).isPass { book(slot, plan.frame(i), realtimeNs: realtimeNs) }
+      i = next
     }
   }
 

@@ -81,6 +81,15 @@ struct TransmitPlan: ~Copyable {
     var isPass = false
     /// Frames that its subscription had left in its turn before this one.
     var turns: UInt8 = 0
+    /// Frames behind it that are booked with it, and their events; see `join`.
+    var joinedFrames: UInt32 = 0
+    var joinedEvents: UInt64 = 0
+
+    /// Whether nothing is to be booked of it but events that were delivered from the ring. A GAP
+    /// has none.
+    fileprivate var isPlain: Bool {
+      events > 0 && leftEvents | leftBytes | againBytes == 0 && !isPass
+    }
   }
 
   /// Room for batches that are made for one subscription: a frame of the usual size with many small
@@ -136,6 +145,41 @@ struct TransmitPlan: ~Copyable {
   func frame(_ i: Int) -> Frame {
     precondition(i < frameCount, "no such frame")
     return unsafe frameMemory[i]
+  }
+
+  /// Adds to a frame those behind it, before `end`, that can be booked with it: of one cursor,
+  /// without a break, and read at one time, so that they differ in amounts alone. A socket that is
+  /// sent much takes dozens of such frames a call, and what there is to observe is written once.
+  /// Only of frames that were taken: these cannot be undone one by one any more.
+  ///
+  /// - Returns: the first frame that is not among them.
+  func join(_ first: Int, before end: Int) -> Int {
+    precondition(first >= 0 && first < end && end <= frameCount, "no such frames")
+    let head = unsafe frameMemory + first
+    guard unsafe head.pointee.isPlain else { return first &+ 1 }
+    let cursor = unsafe head.pointee.cursor
+    let time = unsafe head.pointee.time
+    let start = unsafe head.pointee.before.sequence &+ head.pointee.events
+    var sequence = start
+    var charge: UInt64 = 0
+    var batches: UInt32 = 0
+    var next = first &+ 1
+    while next < end {
+      let frame = unsafe frameMemory + next
+      guard unsafe frame.pointee.cursor == cursor, unsafe frame.pointee.time == time,
+        unsafe frame.pointee.before.sequence == sequence, unsafe frame.pointee.isPlain
+      else { break }
+      unsafe sequence &+= frame.pointee.events
+      unsafe charge &+= frame.pointee.charge
+      unsafe batches &+= frame.pointee.batches
+      next &+= 1
+    }
+    unsafe head.pointee.events &+= sequence &- start
+    unsafe head.pointee.charge &+= charge
+    unsafe head.pointee.batches &+= batches
+    unsafe head.pointee.joinedFrames = UInt32(next &- first &- 1)
+    unsafe head.pointee.joinedEvents = sequence &- start
+    return next
   }
 
   /// Starts a plan. Two places are kept for the stash and the control frames, which go first.

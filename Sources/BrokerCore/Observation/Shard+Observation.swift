@@ -131,7 +131,8 @@ extension Shard {
       watches[watch].knowsFirstGrant = true
     }
     guard watches[watch].knowsFirstGrant else { return }
-    watches[watch].echoEvents = watches[watch].firstGrant &+ delivered
+    // Of frames that are booked together it is the first that is waited for.
+    watches[watch].echoEvents = watches[watch].firstGrant &+ delivered &- frame.joinedEvents
     watches[watch].echoNs = nowNs
   }
 
