@@ -53,6 +53,7 @@ extension ShardCounters {
     total == .max ? .max : total > used ? total - used : 0
   }
 
+  @inline(__always)
   func matched(_ slot: UInt32, events: UInt64, bytes: UInt64) {
     guard Self.isOn else { return }
     let row = subscriptions[Int(slot)]
@@ -86,6 +87,8 @@ extension ShardCounters {
     shard.add(.droppedEvents, events)
   }
 
+  /// Inlined, as a call would be handed a copy of all that a shard's counters are.
+  @inline(__always)
   func delivered(_ connection: UInt32, _ frame: TransmitPlan.Frame, nowNs: UInt64) {
     guard Self.isOn else { return }
     let frames = 1 &+ UInt64(frame.joinedFrames)

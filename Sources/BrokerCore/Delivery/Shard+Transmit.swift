@@ -273,7 +273,7 @@ extension Shard {
     var taken = 0
     var cutBytes = 0
     while taken < plan.frameCount, offset < count {
-      offset += plan.frame(taken).bytes
+      offset += plan[taken].bytes
       taken += 1
       cutBytes = max(0, offset - count)
     }
@@ -285,18 +285,18 @@ extension Shard {
       }
     }
     for i in stride(from: plan.frameCount - 1, through: taken, by: -1) {
-      takeBack(plan.frame(i))
-      giveTurnBack(slot, plan.frame(i))
+      takeBack(plan[i])
+      giveTurnBack(slot, plan[i])
     }
     if cutBytes > 0 { stash(slot, from: count, bytes: cutBytes) }
     for i in 0..<taken where connections[slot].phase != .ended {
-      let frame = plan.frame(i)
-      if frame.isPass {
-        passTaken(slot, frame, realtimeNs: realtimeNs)
-      } else if cursors.isUsed(frame.cursor), !cursors[frame.cursor].isReady,
-        !cursors[frame.cursor].isAttaching, cursors[frame.cursor].pass == noSlot
+      let cursor = plan[i].cursor
+      if plan[i].isPass {
+        passTaken(slot, plan[i], realtimeNs: realtimeNs)
+      } else if cursors.isUsed(cursor), !cursors[cursor].isReady, !cursors[cursor].isAttaching,
+        cursors[cursor].pass == noSlot
       {
-        endCursor(frame.cursor)
+        endCursor(cursor)
       }
     }
     if hadStash || cutBytes > 0 { counters.stashed(slot, bytes: connections[slot].stash.count) }
@@ -315,8 +315,9 @@ extension Shard {
   private func bookTaken(_ slot: UInt32, _ taken: Int, realtimeNs: UInt64) {
     var i = 0
     while i < taken {
-      let next = ShardCounters.isOn ? plan.join(i, before: taken) : i + 1
-      if !plan.frame(i).isPass { book(slot, plan.frame(i), realtimeNs: realtimeNs) }
+      let isLast = i + 1 == taken
+      let next = ShardCounters.isOn && !isLast ? plan.join(i, before: taken) : i + 1
+      if !plan[i].isPass { book(slot, plan[i], realtimeNs: realtimeNs) }
       i = next
     }
   }

@@ -142,9 +142,12 @@ struct TransmitPlan: ~Copyable {
   var vectors: UnsafeBufferPointer<TransmitVector> {
     unsafe UnsafeBufferPointer(start: vectorMemory, count: state.pointee.vectorCount)
   }
-  func frame(_ i: Int) -> Frame {
-    precondition(i < frameCount, "no such frame")
-    return unsafe frameMemory[i]
+  /// A frame in its place, as it is a large value to copy.
+  subscript(_ i: Int) -> Frame {
+    unsafeAddress {
+      precondition(UInt(bitPattern: i) < UInt(bitPattern: frameCount), "no such frame")
+      return unsafe UnsafePointer(frameMemory + i)
+    }
   }
 
   /// Adds to a frame those behind it, before `end`, that can be booked with it: of one cursor,
