@@ -8,14 +8,14 @@ extension Checker {
     model.fail("\(watch.who): \(text())")
   }
 
-  /// A batch of one event, chosen by the policy.
+  /// A batch of one event, chosen by the policy; `endFrame` follows the last one of a frame.
   func selected(_ watch: Watch, _ id: UInt32, _ header: BatchHeader, key: UInt8) {
     guard header.count == 1 else { return fail(watch, "\(header.count) events, selected at once") }
     let sequence = header.sequence
     model.hear(id, of: sequence)
     let hadCredit = watch.hasCredit
-    watch.delivered += Amount(events: 1, bytes: UInt64(header.charge))
-    if !hadCredit && !watch.hasCreditWithoutLargest {
+    watch.take(Amount(events: 1, bytes: UInt64(header.charge)))
+    if !hadCredit && !watch.hadCreditBefore(frameOf: id) {
       fail(watch, "selected without credit: \(watch.delivered)")
     }
     if watch.topics[id] == nil {
@@ -48,6 +48,7 @@ extension Checker {
     see(watch, id, key: key, sequence)
     watch.topics[id]!.selected.append(sequence)
     watch.topics[id]!.selectedBytes += UInt64(header.charge)
+    if !hadCredit { watch.topics[id]!.isOverdrawn = true }
   }
 
   /// What the removal of a key is charged.
@@ -79,6 +80,7 @@ extension Checker {
     watch.topics[id]!.keys = [:]
     watch.topics[id]!.selected = []
     watch.topics[id]!.selectedBytes = 0
+    watch.topics[id]!.isOverdrawn = false
     watch.topics[id]!.isReset = true
   }
 
@@ -119,6 +121,8 @@ extension Checker {
       fail(watch, "\(pass) has \(sequence)")
     }
     if pass.isSample {
+      // It comes out of the ring, as DELIVER does: nothing is asked for before.
+      if place.isOverdrawn { fail(watch, "\(pass): sampled without credit") }
       checkSample(watch, id, pass, place)
     } else if model.topics[id]?.isKeyed == true {
       checkKeys(watch, id, pass, place)
@@ -127,6 +131,7 @@ extension Checker {
     watch.expired += pass.expired
     place.selected = []
     place.selectedBytes = 0
+    place.isOverdrawn = false
     place.isReset = false
     if place.first == 0 { place.first = pass.last + 1 }
     if isState { place.hasWholeState = true }

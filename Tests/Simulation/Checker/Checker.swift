@@ -44,9 +44,8 @@ final class Checker {
     if let fault = fault(of: header, batch, in: id) { fail(watch, fault) }
     goOn(watch, id, at: first, to: next)
     if let batch { fold(watch, id, first, next - 1, batch) }
-    watch.delivered += Amount(events: next - first, bytes: UInt64(header.charge))
-    watch.largest.events = max(watch.largest.events, next - first)
-    watch.largest.bytes = max(watch.largest.bytes, UInt64(header.charge))
+    watch.take(Amount(events: next - first, bytes: UInt64(header.charge)))
+    watch.endFrame(of: id)
   }
 
   /// Whether a batch is what the model has at its place, where the model knows.

@@ -27,8 +27,10 @@ final class Watch {
   var isOver = false
 
   var delivered = Amount()
-  /// Most events and bytes of one batch of them.
-  var largest = Amount()
+  /// What each batch that came cost, in order; and how many had come when the last events of a
+  /// topic had.
+  private var costs: [Amount] = []
+  private var costsBefore: [UInt32: Int] = [:]
   /// Told by GAPs, by cause, and by PASSED.
   var lost: [GapCause: Amount] = [:]
   var conflated = Amount()
@@ -59,9 +61,22 @@ final class Watch {
   /// It may be sent something.
   var hasCredit: Bool { delivered.events < creditEvents && delivered.bytes < creditBytes }
 
-  /// What was taken off the credit for a pass may come behind a batch that has overdrawn it.
-  var hasCreditWithoutLargest: Bool {
-    delivered.events - largest.events < creditEvents && delivered.bytes - largest.bytes < creditBytes
+  /// A batch has come.
+  func take(_ cost: Amount) {
+    delivered += cost
+    costs.append(cost)
+  }
+
+  /// Events of a topic have come, and their frame is over.
+  func endFrame(of topic: UInt32) { costsBefore[topic] = costs.count }
+
+  /// Whether what has come of a topic in this frame may be there. Its credit may have been taken off
+  /// before other batches were sent, the last of which overdrew; but not before the topic's last
+  /// frame was sent, so that the batch which overdrew has come since then.
+  func hadCreditBefore(frameOf topic: UInt32) -> Bool {
+    costs[costsBefore[topic, default: 0]...].contains {
+      delivered.events - $0.events < creditEvents && delivered.bytes - $0.bytes < creditBytes
+    }
   }
 
   var lostInAll: Amount { lost.values.reduce(Amount()) { $0 + $1 } }
@@ -103,6 +118,8 @@ struct TopicWatch {
   /// A pass of which something has come: its events, and what they were charged.
   var selected: [UInt64] = []
   var selectedBytes: UInt64 = 0
+  /// Some of it came when the credit was used up.
+  var isOverdrawn = false
   /// The state is being told from the start; it has been told once.
   var isReset = false
   var hasWholeState = false

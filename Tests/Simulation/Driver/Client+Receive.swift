@@ -163,6 +163,7 @@ extension Client {
       note(topic, batch, isGone: isGone)
       at += valid.paddedLength
     }
+    watch.endFrame(of: topic)
   }
 
   /// What a selected event is an example of.

@@ -137,8 +137,10 @@ final class ShardDriver {
       phase = .sleep
     case .sleep:
       phase = .begin
+      // Told to drain in the middle of a turn, a shard finds that out before it sleeps: the server
+      // writes to a descriptor that then ends the sleep at once.
       if ready.isEmpty, writable.isEmpty, incoming.isEmpty, !shard.hasTransmit,
-        shard.prepareToSleep()
+        isDraining == world.isDraining, shard.prepareToSleep()
       {
         isAsleep = true
         deadlineNs = shard.nextDeadlineNs
