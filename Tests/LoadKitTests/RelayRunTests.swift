@@ -101,11 +101,36 @@ private func plan(_ port: UInt16) -> LoadPlan {
     }
   }
 
+  @Test func stalledSubscribersComeAndGo() throws {
+    try withRelay { port in
+      var plan = plan(port)
+      plan.pace = .rate(5000)
+      plan.stalledSubscribers = 3
+      plan.besideRounds = 2
+      plan.stallSeconds = 0.02
+      var beside = 0
+      let result = try runLoad(plan) { if $0 == .beside { beside += 1 } }
+      #expect(result.verdict == .exact)
+      #expect(beside == 2 && result.besideRounds.count == 2)
+      for round in result.besideRounds {
+        for phase in [round.before, round.beside, round.after] {
+          #expect(phase.eventsPerSecond > 0 && phase.seconds >= 0.1)
+          #expect(phase.latency.map { $0.count > 0 } == true)
+        }
+        #expect(try #require(round.shareOfRate) > 0)
+      }
+    }
+  }
+
   @Test func aPlanThatContradictsItselfIsRefused() {
     var plan = LoadPlan(peer: .relay, port: 1)
     plan.topics = 3
     #expect(throws: LoadError.self) { _ = try runLoad(plan) }
     plan.topics = 1
+    plan.besideRounds = 1
+    plan.pace = .idle
+    #expect(throws: LoadError.self) { _ = try runLoad(plan) }
+    plan = LoadPlan(peer: .relay, port: 1)
     plan.payloadBytes = 8
     #expect(throws: LoadError.self) { _ = try runLoad(plan) }
   }
