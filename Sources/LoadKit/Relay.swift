@@ -18,6 +18,8 @@ public struct Relay: ~Copyable {
   private var readiness: Readiness
   private let buffer = ByteBlock(zeroed: copyBytes)
   private var connections: [Connection] = []
+  /// Connections that there have been.
+  var accepted: Int { connections.count }
   private var topics: [Topic] = []
 
   private enum Kind { case unknown, publisher, subscriber, closed }

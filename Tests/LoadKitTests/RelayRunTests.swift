@@ -5,7 +5,9 @@ import Testing
 @testable import LoadKit
 
 /// A relay on a thread of its own, for one run.
-private func withRelay(_ body: (UInt16) throws -> Void) throws {
+/// - Returns: how many connections it was asked for.
+@discardableResult
+private func withRelay(_ body: (UInt16) throws -> Void) throws -> Int {
   let isStopped = StopFlag()
   let ports = PortBox()
   let thread = try Thread.spawn(name: "relay") {
@@ -13,6 +15,7 @@ private func withRelay(_ body: (UInt16) throws -> Void) throws {
       var relay = try Relay()
       ports.set(relay.port)
       try relay.run { isStopped.flag.load(ordering: .relaxed) }
+      isStopped.accepted.store(relay.accepted, ordering: .relaxed)
     } catch {
       ports.set(0)
     }
@@ -22,10 +25,12 @@ private func withRelay(_ body: (UInt16) throws -> Void) throws {
   isStopped.flag.store(true, ordering: .relaxed)
   thread.join()
   try outcome.get()
+  return isStopped.accepted.load(ordering: .relaxed)
 }
 
 private final class StopFlag: Sendable {
   let flag = Atomic<Bool>(false)
+  let accepted = Atomic<Int>(0)
 }
 
 /// Passes the relay's port from its thread; 0 says that it failed.
@@ -102,7 +107,7 @@ private func plan(_ port: UInt16) -> LoadPlan {
   }
 
   @Test func stalledSubscribersComeAndGo() throws {
-    try withRelay { port in
+    let accepted = try withRelay { port in
       var plan = plan(port)
       plan.pace = .rate(5000)
       plan.stalledSubscribers = 3
@@ -120,6 +125,7 @@ private func plan(_ port: UInt16) -> LoadPlan {
         #expect(try #require(round.shareOfRate) > 0)
       }
     }
+    #expect(accepted == 1 + 1 + 2 * 3, "a publisher, a subscriber, and twice those that never read")
   }
 
   @Test func aPlanThatContradictsItselfIsRefused() {

@@ -111,7 +111,8 @@ struct Report {
       return (words, isWhole && share >= least)
     case .tailOfAlone(let most, contender: series.contender.name):
       guard let share = Series.median(series.tails) else { return nil }
-      let words = "p99 at most \(Int((most * 100).rounded())) % of alone, is \(spread(series.tails))"
+      let percent = Int((most * 100).rounded())
+      let words = "p99 at most \(percent) % of alone, is \(spread(series.tails))"
       return (words, isWhole && share <= most)
     case .atMost(let limit, contender: series.contender.name):
       return ("at most \(text(limit, series))", isWhole && mine <= limit)

@@ -200,7 +200,8 @@ struct Workload: Sendable {
       about: "one healthy subscriber beside \(count) that never read, \(policy)",
       measure: .eventsPerSecond,
       goals: [
-        .shareOfAlone(0.95, contender: "galleon"), .memoryAtMost(ceilingBytes, contender: "galleon"),
+        .shareOfAlone(0.95, contender: "galleon"),
+        .memoryAtMost(ceilingBytes, contender: "galleon"),
       ],
       contenders: contenders(policy), stalled: count, stalledPolicy: policy,
       besideRounds: isolationRounds, keys: keys(policy))
@@ -221,7 +222,8 @@ struct Workload: Sendable {
       about: "9000 healthy subscribers beside \(count) that never read, \(policy)",
       measure: .deliveriesPerSecond,
       goals: [
-        .shareOfAlone(0.95, contender: "galleon"), .memoryAtMost(ceilingBytes, contender: "galleon"),
+        .shareOfAlone(0.95, contender: "galleon"),
+        .memoryAtMost(ceilingBytes, contender: "galleon"),
       ],
       contenders: contenders(policy), subscribers: 9000, stalled: count, stalledPolicy: policy,
       besideRounds: isolationRounds, stallSeconds: manyStallSeconds, keys: keys(policy),
