@@ -49,7 +49,7 @@ extension Shard {
   private func rest(_ subscription: UInt32) {
     guard subscriptions[subscription].attaching == 0,
       connections[subscriptions[subscription].connection].closeReason == 0,
-      !takesPasses(subscription)
+      !awaitsAnswer(subscription)
     else {
       subscriptions[subscription].stalledTails = 0
       return
@@ -71,19 +71,21 @@ extension Shard {
     }
   }
 
-  /// What is sent newest records does not rest: its cursors need not be in the ring, and an answer
-  /// of another shard may come for them at any time.
-  private func takesPasses(_ subscription: UInt32) -> Bool {
-    var takes = false
+  /// Newest records that were asked for may come at any time, and what begins with a state has it
+  /// to be sent before anything of the ring; neither rests. One whose pass has yet to ask does: its
+  /// cursor is out of the ring, and stays where it is however far the tail goes.
+  private func awaitsAnswer(_ subscription: UInt32) -> Bool {
+    var awaits = false
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
-      if cursors[$0].pass != noSlot || conflates(subscription, cursors[$0].topic) { takes = true }
+      let pass = cursors[$0].pass
+      if pass != noSlot, passes[pass].isState || passes[pass].step != .idle { awaits = true }
     }
-    return takes
+    return awaits
   }
 
   private func restCursor(_ cursor: UInt32) {
     let id = cursors[cursor].topic
-    normalize(cursor)
+    if !isOutOfRing(cursor) { normalize(cursor) }
     remove(cursor, from: &topics[id].cursors, of: cursors, \.inTopic)
     if topics[id].resting == noSlot {
       topics[id].restingHold = .max
@@ -155,11 +157,10 @@ extension Shard {
   private func placeResting(_ slot: UInt32, _ id: UInt32, at old: TopicShared.Tail) -> Bool {
     if let cursor = findCursor(slot, id) {
       // It stood at the end, before a page that there is only now.
-      if cursors[cursor].list == .resting { normalize(cursor) }
+      if cursors[cursor].list == .resting, !isOutOfRing(cursor) { normalize(cursor) }
       return true
     }
-    // Nothing of a topic that it conflates had been missed before it came to rest.
-    guard !conflates(slot, id), let cursor = startCursor(slot, id, at: old) else { return false }
+    guard let cursor = startCursor(slot, id, at: old) else { return false }
     restCursor(cursor)
     return true
   }
@@ -232,12 +233,13 @@ extension Shard {
     topics[id].restingHold = .max
     topics[id].restingGate = .max
     forEach(from: topics[id].resting, of: cursors, \.inTopic) { cursor in
-      normalize(cursor)
+      if !isOutOfRing(cursor) { normalize(cursor) }
       noteResting(cursor)
     }
   }
 
   private func noteResting(_ cursor: UInt32) {
+    if isOutOfRing(cursor) { return }
     let id = cursors[cursor].topic
     topics[id].restingHold = min(topics[id].restingHold, cursors[cursor].sequence)
     if topics[id].shared.settings.isBlock, isGating(cursor) {
@@ -275,16 +277,23 @@ extension Shard {
     isBookingDue = true
     let isBlock = topics[id].shared.settings.isBlock
     forEach(from: topics[id].resting, of: cursors, \.inTopic) { cursor in
-      guard cursors[cursor].sequence < floor, !(isBlock && isGating(cursor)) else { return }
+      guard cursors[cursor].sequence < floor, !(isBlock && isGating(cursor)),
+        !isOutOfRing(cursor)
+      else { return }
+      let subscription = cursors[cursor].subscription
+      if conflates(subscription, id) {
+        // It rests again, out of the ring, and the ring is not its affair any more.
+        rouse(subscription)
+        if beginPass(cursor, isState: false) { return }
+      }
       let isShared = topics[id].overrun != noSlot && topics[id].overrunAt.sequence == floor
       let start =
         isShared ? topics[id].overrunAt : pageStart(cursors[cursor].page, id: id, at: floor)
       guard let start else { return }
-      let subscription = cursors[cursor].subscription
       let policy = subscriptions[subscription].policy
       if policy == Policy.disconnect.rawValue {
         condemn(subscriptions[subscription].connection, .slowSubscriber)
-      } else if isShared || topics[id].overrun == noSlot {
+      } else if cursors[cursor].list == .resting, isShared || topics[id].overrun == noSlot {
         remove(cursor, from: &topics[id].resting, of: cursors, \.inTopic)
         append(cursor, to: &topics[id].overrun, of: cursors, \.inTopic)
         topics[id].overrunAt = start
