@@ -43,12 +43,14 @@ struct Series: Sendable {
   var complaints: [String] { samples.compactMap(\.complaint) }
 
   /// The median of what each run made of the same repetition of another series.
-  func share(of other: Series) -> Double? {
-    Self.median(
-      zip(samples, other.samples).compactMap { mine, theirs in
-        guard let value = mine.value, let whole = theirs.value, whole > 0 else { return nil }
-        return value / whole
-      }.sorted())
+  func share(of other: Series) -> Double? { Self.median(shares(of: other)) }
+
+  /// What each run made of the same repetition of another series, least first.
+  func shares(of other: Series) -> [Double] {
+    zip(samples, other.samples).compactMap { mine, theirs in
+      guard let value = mine.value, let whole = theirs.value, whole > 0 else { return nil }
+      return value / whole
+    }.sorted()
   }
 
   static func median(_ sorted: [Double]) -> Double? {
@@ -58,8 +60,8 @@ struct Series: Sendable {
   }
 }
 
-/// Runs every workload against every server in turn, A B C, A B C, so that a machine that changes
-/// under us changes for all of them.
+/// Runs every workload against every server in turn, A B C, C B A, so that a machine that changes
+/// under us changes for all of them, and nobody is always first.
 struct Comparison {
   let options: Options
   /// Told after each run, for whoever waits.
@@ -80,12 +82,13 @@ struct Comparison {
   private func runInTurn(_ workloads: [Workload]) -> [[Series]] {
     var all = workloads.map { workload in
       options.contenders
-        .filter { workload.contenders.contains($0.name) }
+        .filter { workload.contenders.contains($0.isBaseline ? "galleon" : $0.name) }
         .map { Series(workload: workload, contender: $0) }
     }
     for repetition in 1...options.repetitions {
       for (group, workload) in workloads.enumerated() {
-        for index in all[group].indices {
+        let indices = Array(all[group].indices)
+        for index in repetition % 2 == 1 ? indices : indices.reversed() {
           let contender = all[group][index].contender
           let sample = measure(workload, contender)
           all[group][index].samples.append(sample)

@@ -10,6 +10,12 @@ struct Contender: Sendable {
   let server: Server
   /// Events in a batch, where there are batches.
   let batch: Int
+  /// Whether it is the broker that is to be compared with another build of itself.
+  var isBaseline = false
+
+  /// Another build of the broker, where one was given.
+  static let baseline = Contender(
+    name: "baseline", server: .galleon, batch: 64, isBaseline: true)
 
   static let all = [
     Contender(name: "galleon", server: .galleon, batch: 64),
@@ -32,7 +38,10 @@ struct Contender: Sendable {
   func command(port: UInt16, _ programs: Programs) -> (executable: String, arguments: [String]) {
     switch server {
     case .galleon:
-      (programs.galleon, ["serve", "--listen", "127.0.0.1:\(port)"] + programs.galleonFlags)
+      (
+        isBaseline ? programs.baseline : programs.galleon,
+        ["serve", "--listen", "127.0.0.1:\(port)"] + programs.galleonFlags
+      )
     case .nats: (programs.nats, ["-a", "127.0.0.1", "-p", "\(port)"])
     case .redis:
       // The default of 10,000 clients is too low for the workload with many subscribers; it needs
@@ -52,6 +61,7 @@ struct Contender: Sendable {
 /// Where the programs are.
 struct Programs: Sendable {
   var galleon = ".build/release/galleon"
+  var baseline = ""
   /// More flags for `galleon serve`.
   var galleonFlags: [String] = []
   var nats = "nats-server"

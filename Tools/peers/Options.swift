@@ -34,6 +34,10 @@ struct Options: Sendable {
       OptionSpec("seconds", "S", "Length of one measurement. Default: 2."),
       OptionSpec("galleon", "PATH", "The broker. Default: .build/release/galleon."),
       OptionSpec(
+        "baseline", "PATH",
+        "Another build of the broker, run in turn with the first, which gets a column with what "
+          + "its median is of the other's, repetition by repetition, and the quartiles of that."),
+      OptionSpec(
         "serve-flag", "FLAG=VALUE", repeatable: true,
         "A flag for galleon serve without its dashes, such as shards=1."),
       OptionSpec(
@@ -44,7 +48,10 @@ struct Options: Sendable {
       OptionSpec("list", nil, "Print the workloads and the servers."),
     ],
     examples: [
-      CommandSpec.Example("peers compare --only 1to1-128 --only 1to100", "Two workloads.")
+      CommandSpec.Example("peers compare --only 1to1-128 --only 1to100", "Two workloads."),
+      CommandSpec.Example(
+        "peers compare --only 1to100 --peer galleon --baseline old/galleon --repetitions 40",
+        "What a change is worth."),
     ])
 
   static let relay = CommandSpec(
@@ -94,6 +101,10 @@ struct Options: Sendable {
     seconds = try Self.seconds(arguments) ?? 2
     congestionControl = arguments.text("congestion")
     if let path = arguments.text("galleon") { programs.galleon = path }
+    if let path = arguments.text("baseline") {
+      programs.baseline = path
+      contenders.insert(.baseline, at: 0)
+    }
     programs.galleonFlags = arguments.all("serve-flag").map { "--\($0)" }
     json = arguments.has("json")
   }

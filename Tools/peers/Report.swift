@@ -13,7 +13,8 @@ struct Report {
     var table = TextTable([
       .init("workload", right: false), .init("server", right: false), .init("median"),
       .init("min"), .init("max"), .init("p99"), .init("/ nats"), .init("/ redis"),
-      .init("/ relay"), .init("memory"), .init("goal", right: false),
+      .init("/ relay"), .init("memory"), .init(hasBaseline ? "% of baseline" : ""),
+      .init("goal", right: false),
     ])
     for group in results {
       for (index, series) in group.enumerated() {
@@ -25,7 +26,7 @@ struct Report {
           ratio(series, to: "nats", group), ratio(series, to: "redis", group),
           ratio(series, to: "relay", group),
           series.memoryBytes.map { HumanNumber.size(UInt64(max(0, $0))) } ?? "",
-          goals(series, group),
+          ofBaseline(series, group).map(spread) ?? "", goals(series, group),
         ])
       }
     }
@@ -60,6 +61,16 @@ struct Report {
       let other = median(name, group), other > 0
     else { return "" }
     return HumanNumber.short((mine / other * 100).rounded() / 100)
+  }
+
+  private var hasBaseline: Bool { options.contenders.contains(where: \.isBaseline) }
+
+  /// What each run of the broker is of the one of the other build.
+  private func ofBaseline(_ series: Series, _ group: [Series]) -> [Double]? {
+    guard series.contender.name == "galleon",
+      let other = group.first(where: \.contender.isBaseline)
+    else { return nil }
+    return series.shares(of: other)
   }
 
   private func median(_ name: String, _ group: [Series]) -> Double? {
@@ -125,7 +136,7 @@ struct Report {
 
   /// The median of shares in percent, and their quartiles.
   private func spread(_ sorted: [Double]) -> String {
-    func percent(_ share: Double) -> String { String(Int((share * 100).rounded())) }
+    func percent(_ share: Double) -> String { HumanNumber.short((share * 1000).rounded() / 10) }
     guard let median = Series.median(sorted) else { return "-" }
     let quarter = sorted.count / 4
     return "\(percent(median)) (\(percent(sorted[quarter]))-"
@@ -173,6 +184,9 @@ struct Report {
       writer.field("over_nats", over("nats"))
       writer.field("over_redis", over("redis"))
       writer.field("over_relay", over("relay"))
+      writer.array("shares_of_baseline") {
+        for share in ofBaseline(series, group) ?? [] { $0.number(share) }
+      }
       writer.array("goals") { writer in
         for goal in judged(series, group) {
           writer.object { writer in
