@@ -62,6 +62,33 @@ import WireSupport
     #expect(core.takeTypes(on: 3) == [.topicInfo, .deliver, .close])
   }
 
+  /// In the one turn that the drain takes, answers leave no room for looking at the credit that has
+  /// come behind them: what it allows is sent all the same.
+  @Test func creditThatWaitsToBeLookedAt() {
+    var limits = CoreHarness.smallLimits
+    limits.controlBytesPerSession = 1024
+    let core = CoreHarness(limits)
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.subscribe(1, "hunt", ref: 2, events: 0)
+    core.publish(1, LooseBatch.encoded([.init(payload: "a")]))
+    _ = core.takeTypes(on: 1)
+    let pings = 30
+    var writer = FrameWriter(reserving: 2048)
+    for _ in 0..<pings { _ = Ping(time: 1).encode(into: &writer, ref: 0, correlation: 0) }
+    _ = Credit(eventsTotal: 1, bytesTotal: .max).encode(into: &writer, ref: 2, correlation: 0)
+    drain(core, 0)
+    core.sendAlone(writer.array, on: 1)
+    // Some of them wait, and nothing is left that could be sent.
+    let pongs = core.takeTypes(on: 1).filter { $0 == .pong }.count
+    #expect(pongs > 0 && pongs < pings)
+    #expect(!core.shards[0].hasTransmit)
+    core.pump()
+    let rest = core.takeTypes(on: 1)
+    #expect(rest.filter { $0 == .pong }.count == pings - pongs)
+    #expect(rest.filter { $0 != .pong } == [.topicInfo, .deliver, .close])
+  }
+
   @Test func requestsAreRefusedAndPublishIsNotRead() {
     let core = core()
     // Somebody who does not read keeps the broker from ending.
