@@ -79,8 +79,9 @@ final class CoreHarness: TranscriptBroker {
     Issue.record("the core does not come to rest")
   }
 
-  /// One turn of one shard, and nothing else.
-  func turn(of index: Int) { turn(shards[index], index) {} }
+  /// One turn of one shard, and nothing else but what happens elsewhere when it has taken what the
+  /// others have put there, and has not yet told anybody.
+  func turn(of index: Int, meanwhile: () -> Void = {}) { turn(shards[index], index, meanwhile) }
 
   private func turn(_ shard: Shard, _ index: Int, _ read: () -> Void) {
     shard.beginTurn(nowNs: nowNs, realtimeNs: nowNs + 1_700_000_000_000_000_000)
