@@ -88,9 +88,14 @@ extension Shard {
     max(topics[id].shared.floor, firstOffered(id))
   }
 
-  /// Up to where the owner of a keyed topic has given up records of keys for want of room, or has
-  /// seen none.
+  /// Up to where the owner of a keyed topic has given up records of keys for want of room, or
+  /// forgotten that they are gone, or has seen none.
   package func keysFloor(ofTopic id: UInt32) -> UInt64 { topics[id].keys?.floor ?? .max }
+
+  /// Whether it has given up records for want of room.
+  package func hasEvictedKeys(ofTopic id: UInt32) -> Bool {
+    topics[id].keys.map { $0.evicted > 0 } ?? true
+  }
 
   /// A shard that looks at pages which the owner of a topic, this shard, has given up; nil where
   /// there is none.

@@ -35,7 +35,7 @@ import WireFormat
       watch.confirmed = [1: (1, 6)]
     }
 
-    func publish(_ key: UInt8, isTombstone: Bool = false) {
+    func publish(_ key: UInt8, isTombstone: Bool = false, ttlMs: UInt32 = 0) {
       let number = model.nextNumber(publisher)
       var writer = BatchWriter()
       let payload = [UInt8](repeating: key, count: isTombstone ? 0 : Int(number) * 10)
@@ -53,6 +53,7 @@ import WireFormat
       header.time = clock.realtimeNs
       header.bytesBefore = bytesBefore
       header.topic = Self.topic
+      header.ttlMs = ttlMs
       bytesBefore += UInt64(charge)
       model.send(
         publisher,
@@ -70,6 +71,24 @@ import WireFormat
 
     func deliver(_ sequence: Int) {
       checker.delivered(watch, Self.topic, headers[sequence - 1], skip: 0)
+    }
+
+    func lose(_ first: UInt64, _ last: UInt64, _ cause: GapCause) {
+      let gap = Gap(
+        topic: Self.topic, cause: cause, first: first, last: last, count: last + 1 - first,
+        bytes: 0)
+      checker.lost(watch, gap, isNamed: true)
+    }
+
+    /// A batch comes that the witness has not seen, from a place before 9.
+    func deliverUnseen(at sequence: UInt64, number: UInt32) {
+      model.skip(Self.topic, to: 9)
+      watch.before = [:]
+      watch.isConfirmed = false
+      var header = headers[0]
+      header.sequence = sequence
+      header.publisherSequence = UInt64(publisher) << 32 | UInt64(number)
+      checker.delivered(watch, Self.topic, header, skip: 0)
     }
 
     /// PASSED that leaves these events out.

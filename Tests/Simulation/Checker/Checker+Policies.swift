@@ -33,12 +33,12 @@ extension Checker {
       if header.publisherSequence != publisherSequence || contents.key != key
         || UInt64(header.charge) != charge || header.time != batch.time
         || header.bytesBefore != batch.bytesBefore + before || header.topic != id
-        || !isGone && header.ttlMs != batch.ttlMs
+        || !isGone && (header.ttlMs != batch.ttlMs || batch.dueNs < watch.askedNs)
       {
         fail(watch, "\(header), key \(key), is not \(event) of \(batch)")
       }
-    } else if model.topics[id]?.hasHoles != true {
-      fail(watch, "nothing is at \(sequence)")
+    } else if let fault = model.faultUnseen(id, header) {
+      fail(watch, fault)
     }
     let place = watch.topics[id]!
     if place.first != 0, !place.isReset, sequence < place.next {
@@ -154,10 +154,13 @@ extension Checker {
     if let bytes = model.charge(id, pass.first, pass.last), bytes + partBytes != sum.bytes {
       fail(watch, "\(pass) and \(place.selectedBytes) bytes are not the \(bytes) there are")
     }
-    if pass.expired.events > 0, !watch.allTerms.contains(where: { $0.lagMsMax != 0 }),
-      model.batches(id, pass.first, pass.last).allSatisfy({ $0.dueNs > clock.latestNs })
-    {
-      fail(watch, "nothing is too old in \(pass)")
+    if model.charge(id, pass.first, pass.last) != nil {
+      let old = model.batches(id, pass.first, pass.last).reduce(UInt64(0)) { sum, batch in
+        let first = max(batch.first, pass.first)
+        let next = min(batch.next, pass.last + 1)
+        return isTooOld(watch, batch) ? sum + next - first : sum
+      }
+      if pass.expired.events > old { fail(watch, "\(pass): \(old) events are too old") }
     }
   }
 
@@ -209,12 +212,17 @@ extension Checker {
   /// Whether the broker may have had to forget an event, or the model does not know a newer one of
   /// its key.
   private func mayBeUnknown(_ id: UInt32, _ sequence: UInt64) -> Bool {
-    sequence <= keysFloor(id) || sequence < model.topics[id]?.seenFrom ?? .max
+    if sequence < model.topics[id]?.seenFrom ?? .max { return true }
+    // What is there goes only for want of room; that a key is gone may be forgotten at any time.
+    return sequence <= keysFloor(id) && (isTombstone(id, sequence) || mayEvictKeys(id))
   }
 
   /// Whether an event need not come any more; true where it is not known.
   private func isTooOld(_ watch: Watch, _ id: UInt32, _ sequence: UInt64) -> Bool {
-    guard let batch = model.batch(id, at: sequence) else { return true }
+    model.batch(id, at: sequence).map { isTooOld(watch, $0) } ?? true
+  }
+
+  private func isTooOld(_ watch: Watch, _ batch: Model.Batch) -> Bool {
     if batch.dueNs < clock.latestNs { return true }
     // A pass that was asked for before a change may come behind it.
     return watch.allTerms.contains {
@@ -274,8 +282,10 @@ extension Checker {
         place.hasWholeState || newest >= place.latestSince
       else { continue }
       if place.keys[key] == newest || isTooOld(watch, id, newest) { continue }
-      if mayBeUnknown(id, newest) { continue }
       if isTombstone(id, newest), place.keys[key] == nil { continue }
+      // What the broker has forgotten a client forgets as well, and does not go on with older
+      // things. It may have what the witness has not seen.
+      if mayBeUnknown(id, newest), place.keys[key].map({ $0 > newest }) ?? true { continue }
       fail(watch, "\(topic.name): key \(key) ends with \(newest), not \(place.keys[key] ?? 0)")
     }
   }

@@ -12,6 +12,9 @@ final class Checker {
   /// Up to where records of a topic's keys may have been given up for want of room: likewise.
   var keysFloor: (UInt32) -> UInt64 = { _ in 0 }
 
+  /// Whether records of keys that are there have been given up.
+  var mayEvictKeys: (UInt32) -> Bool = { _ in false }
+
   init(model: Model, clock: SimulatedClock) {
     self.model = model
     self.clock = clock
@@ -51,9 +54,7 @@ final class Checker {
   /// Whether a batch is what the model has at its place, where the model knows.
   private func fault(of header: BatchHeader, _ batch: Model.Batch?, in id: UInt32) -> String? {
     if header.topic != id { return "a batch of topic \(header.topic) for \(id)" }
-    guard let batch else {
-      return model.topics[id]?.hasHoles == true ? nil : "nothing is at \(header.sequence)"
-    }
+    guard let batch else { return model.faultUnseen(id, header) }
     let publisherSequence = UInt64(batch.publisher) << 32 | UInt64(batch.number)
     let isSame =
       header.sequence == batch.first && header.count == batch.count
@@ -68,50 +69,13 @@ final class Checker {
     else { return fail(watch, "a GAP that contradicts itself: \(gap)") }
     if !isNamed { fail(watch, "a GAP of a topic that was not named: \(gap)") }
     model.hear(gap.topic, of: gap.last)
-    // One that was pending when the policy changed is told behind that.
-    if !watch.allTerms.contains(where: { isJust(gap, cause, $0) }) {
-      fail(watch, "there is no reason for \(gap), \(watch.terms)")
-    }
+    if !isJust(watch, gap, cause) { fail(watch, "there is no reason for \(gap), \(watch.terms)") }
     goOn(watch, gap.topic, at: gap.first, to: gap.last + 1)
     if cause != .expired {
       watch.topics[gap.topic]?.latestSince = gap.last + 1
       watch.topics[gap.topic]?.hasWholeState = false
     }
     watch.lost[cause, default: Amount()] += Amount(events: gap.count, bytes: gap.bytes)
-  }
-
-  /// Whether a subscription may have lost these events for this cause.
-  private func isJust(_ gap: Gap, _ cause: GapCause, _ terms: PolicyTerms) -> Bool {
-    let topic = model.topics[gap.topic]
-    let isBlock = topic?.isBlock ?? false
-    switch cause {
-    case .ringOverrun:
-      // What a policy leaves out of the ring comes back to it as it can.
-      if terms.policy == .latest { return true }
-      return gap.last < floor(gap.topic) && !(isBlock && terms.policy == .lossless)
-    case .notRetained: return gap.last < floor(gap.topic)
-    case .blockTimeout:
-      return isBlock && terms.policy == .lossless && gap.last < floor(gap.topic)
-    case .dropOldest:
-      guard terms.policy == .dropOldest || terms.policy == .latest,
-        let topic, let batch = model.batch(gap.topic, at: gap.last)
-      else { return topic?.hasHoles ?? false }
-      let oldest = clock.latestNs - UInt64(terms.lagMsMax) * 1_000_000
-      return terms.lagEventsMax != 0 && topic.next - batch.first > terms.lagEventsMax
-        || terms.lagBytesMax != 0
-          && (topic.bytes ?? .max) - batch.bytesBefore > terms.lagBytesMax
-        || terms.lagMsMax != 0 && batch.time < oldest
-    case .expired:
-      let lagNs = UInt64(terms.lagMsMax) * 1_000_000
-      let hasBound = lagNs != 0 && (terms.policy == .sample || terms.policy == .latest)
-      return model.batches(gap.topic, gap.first, gap.last).allSatisfy {
-        $0.dueNs < clock.latestNs || hasBound && $0.time + lagNs < clock.latestNs
-      }
-    case .corrupt:
-      return model.batches(gap.topic, gap.first, gap.last).allSatisfy { $0.isLie }
-    case .several: return gap.count > 1
-    case .newEpoch: return false
-    }
   }
 
   // MARK: Where it goes on

@@ -62,7 +62,7 @@ struct LedgerCheck {
         fault = "\(place.tailBytes) bytes before \(place.tail) of \(place.topic), not \(bytes)"
       }
       matched.events += place.tail - begin.sequence
-      if let bytes = begin.bytes { matched.bytes += place.tailBytes - bytes }
+      if let bytes = begin.bytes { matched.bytes &+= place.tailBytes &- bytes }
       if begin.bytes == nil { areBytesKnown = false }
       for (sequence, charge) in account.early[place.topic] ?? [] where sequence < begin.sequence {
         matched += Amount(events: 1, bytes: charge)
@@ -113,7 +113,8 @@ struct LedgerCheck {
       begin.isKnown = told.first != nil
       begin.bytes = told.firstBytes ?? model.bytesBefore(place.topic, begin.sequence)
       if let gap = told.gap {
-        begin.bytes = model.bytesBefore(place.topic, gap.next).map { $0 - gap.bytes }
+        // A GAP may say anything.
+        begin.bytes = model.bytesBefore(place.topic, gap.next).map { $0 &- gap.bytes }
       }
     }
     begins[generation, default: [:]][place.topic] = begin

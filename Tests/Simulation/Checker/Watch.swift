@@ -21,6 +21,8 @@ final class Watch {
   var policyRequests: Set<UInt32> = []
   var creditEvents: UInt64
   var creditBytes: UInt64
+  /// What every shard's clock showed at least when it was asked for.
+  var askedNs: UInt64 = 0
   /// What the account of a new subscription begins with.
   var isConfirmed = false
   /// The broker has closed it, or its session is over.

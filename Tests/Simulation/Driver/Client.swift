@@ -241,6 +241,7 @@ final class Client {
       creditBytes: UInt64(world.random.pick([0, 1000, 100_000, 1 << 40])))
     world.seen["subscribed with \(terms.policy) from \(start)", default: 0] += 1
     if isResumed { world.seen["resumed", default: 0] += 1 }
+    watch.askedNs = world.drivers.map { $0.shard.turnRealtimeNs }.min() ?? 0
     // What a shard has accepted and nobody has heard of need not count yet.
     watch.before = world.ends()
     for id in watch.before.keys { watch.before[id]!.next = world.model.topics[id]!.heard + 1 }

@@ -247,6 +247,20 @@ final class Model {
       publisher: batch.publisher, number: batch.number + UInt32(sequence - batch.first))
   }
 
+  /// What is wrong with a batch at a place that the witness has not seen: there must be such a
+  /// place, and what it holds must have been published there.
+  func faultUnseen(_ id: UInt32, _ header: BatchHeader) -> String? {
+    guard let topic = topics[id], header.sequence < topic.seenFrom else {
+      return "nothing is at \(header.sequence)"
+    }
+    let uid = header.publisherSequence >> 32
+    let number = header.publisherSequence & UInt64(UInt32.max)
+    guard uid < UInt64(publishers.count), publishers[Int(uid)].topic == topic.name, number > 0,
+      header.count > 0, number - 1 + UInt64(header.count) <= UInt64(publishers[Int(uid)].sent)
+    else { return "nobody has published \(header) in \(topic.name)" }
+    return nil
+  }
+
   /// Charged bytes of a range of events; nil where the witness has not seen all of them.
   func charge(_ id: UInt32, _ first: UInt64, _ last: UInt64) -> UInt64? {
     var sum: UInt64 = 0

@@ -1,0 +1,113 @@
+import Testing
+import WireFormat
+
+@testable import Simulation
+
+/// The simulator's checker by itself, for what does not come: the causes that a GAP may give, what
+/// may be forgotten of keys, and what nobody saw in a ring.
+@Suite struct SimulationCheckerLossTests {
+  typealias Scene = SimulationCheckerTests.Scene
+  typealias Stage = SimulationCheckerTests.Stage
+
+  static let causes = [
+    Scene("what was gone before it was asked for", nil, .lossless) {
+      $0.lose(1, 2, .notRetained)
+      $0.deliver(3)
+    },
+    Scene("what was gone, in the middle", "no reason", .lossless) {
+      $0.deliver(1)
+      $0.lose(2, 3, .notRetained)
+    },
+    Scene("what was gone, told as lost since", "no reason", .lossless) {
+      $0.watch.before = [Stage.topic: (4, 4)]
+      $0.lose(1, 3, .ringOverrun)
+    },
+    Scene("the ring goes over one that is lossless", nil, .lossless) {
+      $0.deliver(1)
+      $0.lose(2, 3, .ringOverrun)
+      $0.deliver(4)
+    },
+    Scene("several causes where there is one", "no reason", .lossless) {
+      $0.deliver(1)
+      $0.lose(2, 3, .several)
+    },
+    Scene("several causes", nil, .dropOldest) {
+      $0.watch.terms.lagEventsMax = 1
+      $0.deliver(1)
+      $0.lose(2, 3, .several)
+    },
+    Scene("the ring goes over one that gets the newest", "no reason") {
+      $0.deliver(1)
+      $0.lose(2, 3, .ringOverrun)
+    },
+    Scene("the same, where no keys are known", nil) {
+      $0.checker.keysFloor = { _ in .max }
+      $0.deliver(1)
+      $0.lose(2, 3, .ringOverrun)
+    },
+    Scene("too old, in a pass", "0 events are too old") {
+      $0.select(3, 4)
+      let left = $0.model.charge(Stage.topic, 1, 2) ?? 0
+      let expired = $0.model.charge(Stage.topic, 5, 5) ?? 0
+      $0.checker.passed(
+        $0.watch, Stage.topic,
+        Checker.Pass(
+          isSample: false, first: 1, last: 5, leftOut: Amount(events: 2, bytes: left),
+          expired: Amount(events: 1, bytes: expired)))
+    },
+    Scene("too old when it was asked for", "is not") {
+      $0.publish(2, ttlMs: 10)
+      $0.watch.askedNs = $0.clock.realtimeNs + 11_000_000
+      $0.select(6)
+    },
+  ]
+
+  static let forgotten = [
+    Scene("a key that is gone, and a client that has it", "key 2 ends with 6, not 5") {
+      $0.select(5, 3, 4)
+      $0.pass(1, 5, without: [1, 2])
+      $0.publish(2, isTombstone: true)
+      $0.checker.keysFloor = { _ in 6 }
+      $0.pass(6, 6, without: [6])
+      $0.rest()
+    },
+    Scene("a key that is gone, and a client that forgets it", nil) {
+      $0.select(5, 3, 4)
+      $0.pass(1, 5, without: [1, 2])
+      $0.publish(2, isTombstone: true)
+      $0.checker.keysFloor = { _ in 6 }
+      $0.checker.reset($0.watch, Stage.topic)
+      $0.select(3)
+      $0.pass(0, 6, without: [])
+      $0.rest()
+    },
+    Scene("a value older than what is forgotten", "key 2 has 5, which did not come") {
+      $0.checker.keysFloor = { _ in 5 }
+      $0.select(3, 4)
+      $0.pass(1, 5, without: [1, 2, 5])
+    },
+    Scene("a value for which there is no room", nil) {
+      $0.checker.keysFloor = { _ in 5 }
+      $0.checker.mayEvictKeys = { _ in true }
+      $0.select(3, 4)
+      $0.pass(1, 5, without: [1, 2, 5])
+    },
+  ]
+
+  static let unseen = [
+    Scene("what nobody saw", nil, .lossless) { $0.deliverUnseen(at: 7, number: 3) },
+    Scene("what nobody sent", "nobody has published", .lossless) {
+      $0.deliverUnseen(at: 7, number: 6)
+    },
+  ]
+
+  @Test(arguments: causes + forgotten + unseen)
+  func isJudged(_ scene: Scene) {
+    let said = scene.play().model.fault
+    if let fault = scene.fault {
+      #expect(said?.contains(fault) == true, "\(said ?? "nothing was found")")
+    } else {
+      #expect(said == nil)
+    }
+  }
+}
