@@ -92,9 +92,11 @@ extension Shard {
   /// forgotten that they are gone, or has seen none.
   package func keysFloor(ofTopic id: UInt32) -> UInt64 { topics[id].keys?.floor ?? .max }
 
-  /// Whether it has given up records for want of room.
-  package func hasEvictedKeys(ofTopic id: UInt32) -> Bool {
-    topics[id].keys.map { $0.evicted > 0 } ?? true
+  /// Whether it has given up records for want of room, or had none to begin with. The latter shows
+  /// until something is forgotten.
+  package func lacksKeys(ofTopic id: UInt32) -> Bool {
+    guard let keys = topics[id].keys else { return topics[id].nextSequence > 1 }
+    return keys.evicted > 0 || keys.floor > 0 && keys.forgotten == 0
   }
 
   /// A shard that looks at pages which the owner of a topic, this shard, has given up; nil where

@@ -41,7 +41,7 @@ import WireFormat
       $0.lose(2, 3, .ringOverrun)
     },
     Scene("the same, where no keys are known", nil) {
-      $0.checker.keysFloor = { _ in .max }
+      $0.model.noteLackOfKeys(Stage.topic)
       $0.deliver(1)
       $0.lose(2, 3, .ringOverrun)
     },
@@ -88,7 +88,7 @@ import WireFormat
     },
     Scene("a value for which there is no room", nil) {
       $0.checker.keysFloor = { _ in 5 }
-      $0.checker.mayEvictKeys = { _ in true }
+      $0.model.noteLackOfKeys(Stage.topic)
       $0.select(3, 4)
       $0.pass(1, 5, without: [1, 2, 5])
     },

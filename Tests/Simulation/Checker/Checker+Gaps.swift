@@ -20,7 +20,7 @@ extension Checker {
     case .ringOverrun where topic.isKeyed && watch.allTerms.allSatisfy { $0.policy == .latest }:
       // It is sent what is known of the keys, however far behind it is; unless there was no memory
       // to know any.
-      return keysFloor(gap.topic) == .max
+      return topic.lacksKeys
     case .several:
       // Each for a part.
       let others = GapCause.allCases.filter { $0 != .several }

@@ -214,7 +214,7 @@ extension Checker {
   private func mayBeUnknown(_ id: UInt32, _ sequence: UInt64) -> Bool {
     if sequence < model.topics[id]?.seenFrom ?? .max { return true }
     // What is there goes only for want of room; that a key is gone may be forgotten at any time.
-    return sequence <= keysFloor(id) && (isTombstone(id, sequence) || mayEvictKeys(id))
+    return sequence <= keysFloor(id) && (isTombstone(id, sequence) || model.topics[id]!.lacksKeys)
   }
 
   /// Whether an event need not come any more; true where it is not known.

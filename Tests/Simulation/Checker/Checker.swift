@@ -12,9 +12,6 @@ final class Checker {
   /// Up to where records of a topic's keys may have been given up for want of room: likewise.
   var keysFloor: (UInt32) -> UInt64 = { _ in 0 }
 
-  /// Whether records of keys that are there have been given up.
-  var mayEvictKeys: (UInt32) -> Bool = { _ in false }
-
   init(model: Model, clock: SimulatedClock) {
     self.model = model
     self.clock = clock

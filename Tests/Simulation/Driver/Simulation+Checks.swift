@@ -22,6 +22,7 @@ extension Simulation {
       }
       guard broker.owner(ofTopic: Int(id)) == driver.index else { continue }
       guard let view = driver.shard.view(ofTopic: Int(id)) else { continue }
+      if driver.shard.lacksKeys(ofTopic: id) { model.noteLackOfKeys(id) }
       let known = model.topics[id]!.next
       if view.nextSequence > known {
         // What nobody waited for may be given up as soon as it has come.

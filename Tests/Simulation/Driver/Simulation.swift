@@ -62,9 +62,6 @@ public final class Simulation {
     checker.keysFloor = { [unowned self] id in
       drivers[broker.owner(ofTopic: Int(id))].shard.keysFloor(ofTopic: id)
     }
-    checker.mayEvictKeys = { [unowned self] id in
-      drivers[broker.owner(ofTopic: Int(id))].shard.hasEvictedKeys(ofTopic: id)
-    }
     checker.floor = { [unowned self] id in
       drivers[broker.owner(ofTopic: Int(id))].shard.floor(ofTopic: id)
     }

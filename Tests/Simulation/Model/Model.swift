@@ -70,6 +70,8 @@ final class Model {
     var hasHoles = false
     /// The witness has seen all from here on.
     var seenFrom: UInt64 = 1
+    /// For want of room the broker does not know all of its keys.
+    var lacksKeys = false
     /// Highest sequence that a client has heard of.
     var heard: UInt64 = 0
     /// Sequences of the events with each key, in order.
@@ -219,6 +221,8 @@ final class Model {
     topics[id]!.hasHoles = true
     topics[id]!.seenFrom = next
   }
+
+  func noteLackOfKeys(_ id: UInt32) { topics[id]?.lacksKeys = true }
 
   func hear(_ id: UInt32, of sequence: UInt64) {
     guard let heard = topics[id]?.heard else { return }
