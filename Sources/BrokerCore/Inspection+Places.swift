@@ -83,6 +83,9 @@ extension Shard {
       && !connections[id.slot].stash.isEmpty
   }
 
+  /// Before which a topic's events are, as far as this shard knows.
+  package func tail(ofTopic id: UInt32) -> UInt64 { topics[id].tail.sequence }
+
   /// Up to where the owner of a topic has given pages up, or has told others to leave them.
   package func floor(ofTopic id: UInt32) -> UInt64 {
     max(topics[id].shared.floor, firstOffered(id))

@@ -32,6 +32,13 @@ struct Tap {
     var gap: (bytes: UInt64, next: UInt64)?
   }
 
+  /// A batch that begins to be sent to a subscription, from an event on.
+  struct Sent {
+    var batch: BatchHeader
+    var ref: UInt32
+    var first: UInt64
+  }
+
   private(set) var accounts: [UInt32: Account] = [:]
   /// Bytes of the last frame that are still to come.
   private var rest = 0
@@ -40,7 +47,7 @@ struct Tap {
   ///   - bytes: what is offered to the socket, of which it takes the first `count`.
   ///   - onBatch: is told of every batch that begins to be sent.
   mutating func take(
-    _ bytes: UnsafeRawBufferPointer, count: Int, onBatch: (BatchHeader) -> Void
+    _ bytes: UnsafeRawBufferPointer, count: Int, onBatch: (Sent) -> Void
   ) {
     var at = min(rest, count)
     rest -= at
@@ -55,7 +62,7 @@ struct Tap {
   }
 
   private mutating func note(
-    _ header: FrameHeader, _ body: UnsafeRawBufferPointer, _ onBatch: (BatchHeader) -> Void
+    _ header: FrameHeader, _ body: UnsafeRawBufferPointer, _ onBatch: (Sent) -> Void
   ) {
     switch header.type {
     case .subscribed:
@@ -71,14 +78,14 @@ struct Tap {
   }
 
   private mutating func noteDeliver(
-    _ ref: UInt32, _ body: UnsafeRawBufferPointer, _ onBatch: (BatchHeader) -> Void
+    _ ref: UInt32, _ body: UnsafeRawBufferPointer, _ onBatch: (Sent) -> Void
   ) {
     let topic = unsafe body.loadUnaligned(as: UInt32.self)
     var skip = unsafe UInt64(body.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
     var at = 8
     while at < body.count {
       let batch = unsafe BatchHeader(load: body.baseAddress! + at)
-      onBatch(batch)
+      onBatch(Sent(batch: batch, ref: ref, first: batch.sequence + skip))
       let next = batch.sequence + UInt64(batch.count)
       accounts[ref, default: Account()].delivered += Amount(
         events: UInt64(batch.count) - skip, bytes: UInt64(batch.charge))

@@ -212,7 +212,10 @@ final class ShardDriver {
         contentsOf: UnsafeRawBufferPointer(start: vector.base, count: vector.count))
     }
     unsafe offered.withUnsafeBytes { bytes in
-      unsafe link.tap.take(bytes, count: count) { world.checkAge($0, self) }
+      unsafe link.tap.take(bytes, count: count) {
+        world.checkAge($0.batch, self)
+        world.checkLag($0, link, self)
+      }
     }
     link.toClient.append(offered[..<count])
   }

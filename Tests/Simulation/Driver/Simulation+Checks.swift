@@ -53,6 +53,23 @@ extension Simulation {
     }
   }
 
+  /// A batch begins to be sent: no more than a subscription wants is behind it, as far as its shard
+  /// knows.
+  func checkLag(_ sent: Tap.Sent, _ link: Link, _ driver: ShardDriver) {
+    guard let client = link.client, client.link === link,
+      let watch = client.session?.subscriptions[sent.ref]?.watch,
+      watch.terms.policy == .dropOldest, watch.formerTerms.isEmpty,
+      watch.terms.lagEventsMax != 0,
+      // What was framed anew may have waited since.
+      let known = model.batch(sent.batch.topic, at: sent.batch.sequence),
+      known.codec == sent.batch.codecRaw
+    else { return }
+    let tail = driver.shard.tail(ofTopic: sent.batch.topic)
+    if tail - sent.first > watch.terms.lagEventsMax {
+      fail("\(watch.who) is sent \(sent.first) of \(tail), \(watch.terms)")
+    }
+  }
+
   /// A batch begins to be sent: its time is not over.
   func checkAge(_ batch: BatchHeader, _ driver: ShardDriver) {
     guard batch.ttlMs != 0, let known = model.batch(batch.topic, at: batch.sequence),
