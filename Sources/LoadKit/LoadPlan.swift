@@ -39,6 +39,10 @@ public struct LoadPlan: Sendable {
   public var besideRounds = 0
   /// How long they are given to fill their sockets before that measurement.
   public var stallSeconds = 0.3
+  /// Measurements one after the other each time, beside them and without; each is a
+  /// ``BesideRound`` of its own. A quantile is better taken of many short measurements, of which
+  /// something else on the machine disturbs some, than of few long ones that are all disturbed.
+  public var besideMeasurements = 1
   /// The policy that these ask for where the protocol has policies, by its name, and how far they
   /// may lag with one that has a bound.
   public var stalledPolicy = "lossless"
@@ -156,6 +160,7 @@ public struct LoadPlan: Sendable {
     try require(batch >= 1, "a batch has at least one event")
     try require(
       seconds > 0 && warmupSeconds >= 0 && stallSeconds >= 0, "times must be positive")
+    try require(besideMeasurements >= 1, "there must be a measurement each time")
     switch pace {
     case .flatOut(let window): try require(window ?? 1 >= 1, "the window must be positive")
     case .rate(let rate):

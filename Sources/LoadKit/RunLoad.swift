@@ -94,18 +94,25 @@ private func measure<Driver: WireDriver & ~Copyable>(
   let warmupNs = UInt64(plan.warmupSeconds * 1e9)
   _ = try receive(&subscribers, plan, until: startNs + warmupNs, progress, isStopped)
   result.warmupDeliveries = subscribers.delivered
-  var (phase, receives) = try measurePhase(&subscribers, plan, progress, isStopped)
+  var phases: [LoadPhase] = []
+  var receives: UInt64 = 0
+  try measurePhases(&phases)
   for _ in 0..<plan.besideRounds where !progress.isDone {
-    let before = phase
+    let before = phases
     try subscribers.openStalled()
     try settle(&subscribers, UInt64(plan.stallSeconds * 1e9))
-    let (beside, _) = try measurePhase(&subscribers, plan, progress, isStopped)
+    try measurePhases(&phases)
+    let beside = phases
     observe(.beside)
     subscribers.closeStalled()
     try settle(&subscribers, warmupNs)
-    (phase, receives) = try measurePhase(&subscribers, plan, progress, isStopped)
-    result.besideRounds.append(BesideRound(before: before, beside: beside, after: phase))
+    try measurePhases(&phases)
+    for i in phases.indices {
+      result.besideRounds.append(
+        BesideRound(before: before[i], beside: beside[i], after: phases[i]))
+    }
   }
+  let phase = phases[phases.count - 1]
   result.seconds = phase.seconds
   result.receives = receives
   result.deliveriesPerSecond = phase.deliveriesPerSecond
@@ -114,6 +121,15 @@ private func measure<Driver: WireDriver & ~Copyable>(
   progress.stop()
   try subscribers.release()
   try drain(&subscribers, plan, progress)
+
+  func measurePhases(_ phases: inout [LoadPhase]) throws(LoadError) {
+    phases.removeAll()
+    for _ in 0..<(plan.besideRounds > 0 ? plan.besideMeasurements : 1) {
+      let phase: LoadPhase
+      (phase, receives) = try measurePhase(&subscribers, plan, progress, isStopped)
+      phases.append(phase)
+    }
+  }
 
   func settle(
     _ subscribers: inout SubscriberLoop<Driver>, _ forNs: UInt64

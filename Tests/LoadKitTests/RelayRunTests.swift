@@ -112,11 +112,12 @@ private func plan(_ port: UInt16) -> LoadPlan {
       plan.pace = .rate(5000)
       plan.stalledSubscribers = 3
       plan.besideRounds = 2
+      plan.besideMeasurements = 2
       plan.stallSeconds = 0.02
       var beside = 0
       let result = try runLoad(plan) { if $0 == .beside { beside += 1 } }
       #expect(result.verdict == .exact)
-      #expect(beside == 2 && result.besideRounds.count == 2)
+      #expect(beside == 2 && result.besideRounds.count == 4)
       for round in result.besideRounds {
         for phase in [round.before, round.beside, round.after] {
           #expect(phase.eventsPerSecond > 0 && phase.seconds >= 0.1)

@@ -135,7 +135,7 @@ struct Comparison {
     sample.memoryBytes = memory
     if case .faulty(let reason) = result.verdict { sample.complaint = reason }
     if plan.besideRounds > 0 {
-      fill(&sample, workload, result.besideRounds)
+      fill(&sample, workload, result.besideRounds, first: plan.besideMeasurements)
       return
     }
     switch workload.measure {
@@ -156,7 +156,9 @@ struct Comparison {
 
   /// The medians of all measurements beside stalled subscribers, and what they are to be compared
   /// with.
-  private func fill(_ sample: inout Sample, _ workload: Workload, _ rounds: [BesideRound]) {
+  private func fill(
+    _ sample: inout Sample, _ workload: Workload, _ rounds: [BesideRound], first: Int
+  ) {
     func median(_ value: (LoadPhase) -> Double?) -> Double? {
       Series.median(rounds.compactMap { value($0.beside) }.sorted())
     }
@@ -166,7 +168,7 @@ struct Comparison {
       sample.value = median { $0.latency.map { Double($0.p50Ns) } }
       sample.p99 = median(tail)
       sample.tailsBeside = rounds.compactMap { tail($0.beside) }
-      sample.tailsAlone = rounds.prefix(1).compactMap { tail($0.before) }
+      sample.tailsAlone = rounds.prefix(first).compactMap { tail($0.before) }
       sample.tailsAlone += rounds.compactMap { tail($0.after) }
     case .deliveriesPerSecond:
       sample.value = median(\.deliveriesPerSecond)

@@ -54,6 +54,7 @@ struct Workload: Sendable {
   /// How often these come and go again within one run; 0 has them throughout.
   var besideRounds = 0
   var stallSeconds = 0.3
+  var besideMeasurements = 1
   var keys = 0
   var laggards = 0
   /// Workloads of one group are measured in turn, repetition by repetition, so that what they are
@@ -74,6 +75,7 @@ struct Workload: Sendable {
     plan.stalledLagEventsMax = Self.stalledLagEventsMax
     plan.besideRounds = besideRounds
     plan.stallSeconds = stallSeconds
+    plan.besideMeasurements = besideMeasurements
     plan.keys = keys
     plan.laggards = laggards
     plan.payloadBytes = payloadBytes
@@ -177,6 +179,9 @@ struct Workload: Sendable {
   /// a hundred that were filled together make one burst of it each time, which is not the broker's
   /// and of which a p99 over half a second would be made (`nstat TcpExtTCPWinProbe`).
   private static let tailStallSeconds = 3.0
+  /// Every third measurement or so is disturbed by what else the machine does, and only a median of
+  /// many leaves those out on both sides.
+  private static let tailMeasurements = 6
   /// Policy latest is for topics with keys.
   private static func keys(_ policy: String) -> Int { policy == "latest" ? 1000 : 0 }
 
@@ -217,8 +222,8 @@ struct Workload: Sendable {
       about: "the same at \(Int(isolationRate)) events a second", measure: .latency,
       goals: [.tailOfAlone(1.1, contender: "galleon")],
       contenders: contenders(policy), stalled: count, stalledPolicy: policy,
-      besideRounds: isolationRounds, stallSeconds: tailStallSeconds, keys: keys(policy),
-      pace: .rate(isolationRate))
+      besideRounds: isolationRounds, stallSeconds: tailStallSeconds,
+      besideMeasurements: tailMeasurements, keys: keys(policy), pace: .rate(isolationRate))
   }
 
   private static func many(_ count: Int, _ policy: String = stalledPolicies[0]) -> Workload {
