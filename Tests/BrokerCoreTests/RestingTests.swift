@@ -251,4 +251,50 @@ import WireSupport
     credit(core, 2)
     #expect(try take(core, 2).got == Array(1...60))
   }
+
+  /// Policy latest on a keyed topic: it rests in the ring, leaves it when the ring runs over it,
+  /// rests again, and is sent the newest of each key when it grants something.
+  @Test(arguments: [1, 2])
+  func whatConflatesRestsInTheRingAndOutOfIt(shards: Int) throws {
+    var limits = Self.limits()
+    limits.batchBytesMax = 1024
+    limits.ringBytesLeft = 8192
+    let test = Selection(shards: shards, limits)
+    test.subscribe(SetPolicy(policy: .latest))
+    let shard = test.core.shards[test.core.connections[2]!.shard]
+    let keys = ["a", "b", "c", "d"]
+    let filling = String(repeating: "x", count: 880)
+    var sequence: UInt64 = 0
+    func publish(_ count: Int, milliseconds: Int, _ filling: String) {
+      for _ in 0..<count {
+        sequence += 1
+        test.publish(sequence, (keys[Int(sequence % 4)], "\(sequence)\(filling)"))
+        if milliseconds > 0 { test.core.advance(milliseconds: milliseconds) }
+      }
+    }
+    publish(6, milliseconds: 1, "")
+    #expect(shard.restingCount == 1 && shard.passes.used == 0)
+    publish(60, milliseconds: 1, filling)
+    #expect(shard.restingCount == 1 && shard.passes.used == 1)
+    publish(2, milliseconds: 30, "")
+    // The clock stands still from here on, and nothing is written for what rests.
+    publish(1, milliseconds: 0, "")
+    let before = test.ledger.matched.events
+    publish(20, milliseconds: 0, "")
+    #expect(test.ledger.matched.events == before && shard.restingCount == 1)
+    test.grant()
+    #expect(shard.restingCount == 0)
+    let newest = (sequence - 3...sequence).map { number in
+      Selection.Sent.event(number, keys[Int(number % 4)], "\(number)")
+    }
+    let sent = try test.taken()
+    #expect(sent.count == 5 && newest.allSatisfy(sent.contains))
+    #expect(sent.last == .passed(.conflated, 1, sequence, sequence - 4))
+    let ledger = test.ledger
+    #expect(ledger.matched == ledger.sum && ledger.lag.events == 0)
+    #expect(ledger.delivered.events == 4 && ledger.conflated.events == sequence - 4)
+    // And it is told of what comes next as ever.
+    test.publish(sequence + 1, ("a", "1"))
+    #expect(try test.taken() == [.event(sequence + 1, "a", "1")])
+  }
 }
