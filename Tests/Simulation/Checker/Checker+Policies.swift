@@ -134,7 +134,9 @@ extension Checker {
     place.isOverdrawn = false
     place.isReset = false
     if place.first == 0 { place.first = pass.last + 1 }
+    // What a sample left out is nobody's to bring when the policy is latest again.
     if isState { place.hasWholeState = true }
+    if pass.isSample, pass.leftOut.events > 0 { place.hasWholeState = false }
     place.next = pass.last + 1
     watch.topics[id] = place
   }
