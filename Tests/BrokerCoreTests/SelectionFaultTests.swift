@@ -113,6 +113,32 @@ import WireFormat
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 
+  /// The ring runs over one that has come back too late, before it was looked at: it is brought the
+  /// state all the same.
+  @Test(arguments: [1, 2])
+  func whoHasComeBackTooLateAndIsRunOverGetsTheState(shards: Int) throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    let payload = String(repeating: "x", count: 400)
+    test.publish(1, ("a", "1"), ("b", "1"))
+    for i in UInt64(3)...202 { test.publish(i, ("k\(i % 3)", payload)) }
+    test.core.open(2)?.room = 0
+    // The socket is known to be full.
+    test.core.send(on: 2) { Ping(time: 1).encode(into: &$0, ref: 0, correlation: 0) }
+    test.resume(at: 2, policy: .latest, events: .max, bytes: .max)
+    for i in UInt64(203)...402 { test.publish(i, ("k\(i % 3)", payload)) }
+    test.core.unblock(2)
+    let sent = try test.taken()
+    guard case .gap(2, _)? = sent.first else {
+      Issue.record("\(sent.prefix(1)) is no gap")
+      return
+    }
+    #expect(sent.dropFirst().first == .reset)
+    #expect(sent.contains(.event(2, "b", "1")) && sent.filter(Selection.isEvent).count == 5)
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+  }
+
   /// What a pass has told as too old is not still to be told while its cursor, whose policy has
   /// changed meanwhile, waits for its place in the ring.
   @Test func aPassThatIsOverHasToldAll() throws {

@@ -124,11 +124,12 @@ extension Shard {
 
   private func addFrame(_ slot: UInt32, _ subscription: UInt32, _ cursor: UInt32) -> Addition {
     let id = cursors[cursor].topic
-    let lacksState = lacksState(subscription, cursor)
-    if cursors[cursor].pass == noSlot, lacksState || isFallenBehind(subscription, cursor) {
+    if cursors[cursor].pass == noSlot,
+      lacksState(subscription, cursor) || isFallenBehind(subscription, cursor)
+    {
       // Frames of this plan may yet be taken back, behind the place where the pass would begin.
       guard plan.frameCount == 0 else { return .full }
-      beginPass(cursor, isState: false, isWhole: lacksState)
+      beginPass(cursor, isState: false)
     }
     let hasPass = cursors[cursor].pass != noSlot
     if !hasPass, plan.frameCount == 0 {

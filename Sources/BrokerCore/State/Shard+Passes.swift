@@ -60,11 +60,12 @@ extension Shard {
 
   // MARK: Beginning
 
-  /// A cursor leaves the ring for the index.
+  /// A cursor leaves the ring for the index, which brings it the whole state where it lacks that.
   /// - Returns: false where there is no room for that.
   @discardableResult
-  func beginPass(_ cursor: UInt32, isState: Bool, isWhole: Bool = false) -> Bool {
+  func beginPass(_ cursor: UInt32, isState: Bool) -> Bool {
     let id = cursors[cursor].topic
+    let isWhole = isState || lacksState(cursors[cursor].subscription, cursor)
     if cursors[cursor].pass != noSlot {
       // It began with a state, and the ring ran over it meanwhile: the state anew, up to now.
       let pass = cursors[cursor].pass
@@ -77,7 +78,7 @@ extension Shard {
     }
     generationCount &+= 1
     let entry = PassEntry(
-      cursor: cursor, generation: generationCount, isState: isState, isWhole: isState || isWhole,
+      cursor: cursor, generation: generationCount, isState: isState, isWhole: isWhole,
       through: isState ? placeOf(cursor) : topics[id].tail)
     guard let pass = passes.insert(entry) else { return false }
     cursors[cursor].pass = pass
