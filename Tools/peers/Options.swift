@@ -35,8 +35,8 @@ struct Options: Sendable {
       OptionSpec("galleon", "PATH", "The broker. Default: .build/release/galleon."),
       OptionSpec(
         "baseline", "PATH",
-        "Another build of the broker, run in turn with the first, which gets a column with what "
-          + "its median is of the other's, repetition by repetition, and the quartiles of that."),
+        "Another build of the broker, run in turn with the first. A column says what the first is "
+          + "of it in percent: the median of all repetitions, and the quartiles."),
       OptionSpec(
         "serve-flag", "FLAG=VALUE", repeatable: true,
         "A flag for galleon serve without its dashes, such as shards=1."),
@@ -102,6 +102,9 @@ struct Options: Sendable {
     congestionControl = arguments.text("congestion")
     if let path = arguments.text("galleon") { programs.galleon = path }
     if let path = arguments.text("baseline") {
+      guard contenders.contains(where: { $0.name == "galleon" }) else {
+        throw UsageError("--baseline is compared with galleon, which --peer leaves out")
+      }
       programs.baseline = path
       contenders.insert(.baseline, at: 0)
     }

@@ -10,15 +10,16 @@ struct Report {
   // MARK: For people
 
   func table() -> String {
-    var table = TextTable([
+    var columns: [TextTable.Column] = [
       .init("workload", right: false), .init("server", right: false), .init("median"),
       .init("min"), .init("max"), .init("p99"), .init("/ nats"), .init("/ redis"),
-      .init("/ relay"), .init("memory"), .init(hasBaseline ? "% of baseline" : ""),
-      .init("goal", right: false),
-    ])
+      .init("/ relay"), .init("memory"), .init("goal", right: false),
+    ]
+    if hasBaseline { columns.insert(.init("% of baseline"), at: columns.count - 1) }
+    var table = TextTable(columns)
     for group in results {
       for (index, series) in group.enumerated() {
-        table.add([
+        var cells = [
           index == 0 ? series.workload.name : "", series.contender.name,
           text(series.median, series), text(series.values.first, series),
           text(series.values.last, series),
@@ -26,8 +27,12 @@ struct Report {
           ratio(series, to: "nats", group), ratio(series, to: "redis", group),
           ratio(series, to: "relay", group),
           series.memoryBytes.map { HumanNumber.size(UInt64(max(0, $0))) } ?? "",
-          ofBaseline(series, group).map(spread) ?? "", goals(series, group),
-        ])
+          goals(series, group),
+        ]
+        if hasBaseline {
+          cells.insert(ofBaseline(series, group).map(spread) ?? "", at: cells.count - 1)
+        }
+        table.add(cells)
       }
     }
     let title = [

@@ -8,9 +8,9 @@ struct Turns {
     about: [
       "Starts the broker on 127.0.0.1 and, on the client library, publishes a reward each "
         + "millisecond: alone, with a stream of positions on another connection, and with the "
-        + "stream on the connection of the rewards. There are half as many positions again as their "
-        + "reader takes, so that some always wait for its credit, and nobody's processor is the "
-        + "limit.",
+        + "stream on the connection of the rewards. There are half as many positions again as "
+        + "their reader takes, so that some always wait for its credit, and nobody's processor is "
+        + "the limit.",
       "The goal is a p99 of the rewards beside the positions of at most twice the one alone. The "
         + "p99 of a machine that does something else says nothing.",
     ],
@@ -95,6 +95,7 @@ struct Turns {
         ? "reached: at most twice the p99 alone" : "MISSED: at most twice the p99 alone"
     let title =
       "window of \(HumanNumber.size(windowBytes)), \(repetitions) repetitions of \(seconds) s"
-    return (([title, ""] + table.lines(width: 200) + ["", verdict, ""]).joined(separator: "\n"), isSound)
+    let lines = [title, ""] + table.lines(width: 200) + ["", verdict, ""]
+    return (lines.joined(separator: "\n"), isSound)
   }
 }

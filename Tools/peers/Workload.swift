@@ -175,10 +175,11 @@ struct Workload: Sendable {
   private static let isolationRounds = 5
   /// With so many each one is sent so little that its socket takes some seconds to fill.
   private static let manyStallSeconds = 4.0
-  /// After a window has closed the kernel probes it after 0.2 s, and then after ever longer pauses:
+  /// After a window has closed the kernel probes it 0.2 s later, and then after pauses that double:
   /// a hundred that were filled together make one burst of it each time, which is not the broker's
-  /// and of which a p99 over half a second would be made (`nstat TcpExtTCPWinProbe`).
-  private static let tailStallSeconds = 3.0
+  /// and of which a p99 over half a second would be made (`nstat TcpExtTCPWinProbe`). The fourth
+  /// comes after some 3 s, and the next when the measurements are over.
+  private static let tailStallSeconds = 3.5
   /// Every third measurement or so is disturbed by what else the machine does, and only a median of
   /// many leaves those out on both sides.
   private static let tailMeasurements = 6

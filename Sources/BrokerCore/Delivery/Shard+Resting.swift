@@ -2,7 +2,8 @@ import Counters
 import WireFormat
 
 // Subscriptions that nothing can be sent to, for want of credit or because their socket is full.
-// However many there are, they cost an event nothing.
+// However many there are, they cost an event nothing; but one whose pass awaits an answer, or has a
+// state to be sent first, is told of each event until that is over.
 //
 // One that has been found so for a while rests. It keeps its cursors, which are then in lists that
 // nobody goes through for an event; one it lacks it gets with the first event that it lacks one
@@ -10,7 +11,7 @@ import WireFormat
 // for all; it is booked in the subscription's account when it wakes, and every now and then before,
 // so that the account balances at every moment and is a little late at most. Where the ring runs
 // over resting cursors they stand at one place together, and each one's loss is booked when it is
-// needed.
+// needed. Those that conflate the topic are roused instead, leave the ring, and rest again.
 //
 // It is roused before it is sent something (when it is served and its socket takes something),
 // before it is changed, and before it ends.
