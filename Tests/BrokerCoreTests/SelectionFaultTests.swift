@@ -65,16 +65,26 @@ import WireFormat
     #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
   }
 
+  private static func publishLarge(_ test: Selection, _ range: ClosedRange<UInt64>) {
+    let payload = String(repeating: "x", count: 400)
+    for i in range { test.publish(i, ("k\(i % 3)", payload)) }
+  }
+
+  /// A topic whose ring holds the last events of 202; keys a and b have none of those.
+  private static func withMoreThanTheRingHolds(_ shards: Int) -> Selection {
+    var limits = CoreHarness.smallLimits
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    test.publish(1, ("a", "1"), ("b", "1"))
+    publishLarge(test, 3...202)
+    return test
+  }
+
   /// A client that comes back with a position that the ring no longer holds is told of the gap, and
   /// then of every key's newest event.
   @Test(arguments: [1, 2])
   func whoComesBackTooLateGetsTheState(shards: Int) throws {
-    var limits = CoreHarness.smallLimits
-    limits.topicRetentionBytes = 16 << 10
-    let test = Selection(shards: shards, limits)
-    let payload = String(repeating: "x", count: 400)
-    test.publish(1, ("a", "1"), ("b", "1"))
-    for i in UInt64(3)...202 { test.publish(i, ("k\(i % 3)", payload)) }
+    let test = Self.withMoreThanTheRingHolds(shards)
     test.resume(at: 2, policy: .latest)
     test.grant()
     let sent = try test.taken()
@@ -117,17 +127,12 @@ import WireFormat
   /// state all the same.
   @Test(arguments: [1, 2])
   func whoHasComeBackTooLateAndIsRunOverGetsTheState(shards: Int) throws {
-    var limits = CoreHarness.smallLimits
-    limits.topicRetentionBytes = 16 << 10
-    let test = Selection(shards: shards, limits)
-    let payload = String(repeating: "x", count: 400)
-    test.publish(1, ("a", "1"), ("b", "1"))
-    for i in UInt64(3)...202 { test.publish(i, ("k\(i % 3)", payload)) }
+    let test = Self.withMoreThanTheRingHolds(shards)
     test.core.open(2)?.room = 0
     // The socket is known to be full.
     test.core.send(on: 2) { Ping(time: 1).encode(into: &$0, ref: 0, correlation: 0) }
     test.resume(at: 2, policy: .latest, events: .max, bytes: .max)
-    for i in UInt64(203)...402 { test.publish(i, ("k\(i % 3)", payload)) }
+    Self.publishLarge(test, 203...402)
     test.core.unblock(2)
     let sent = try test.taken()
     guard case .gap(2, _)? = sent.first else {
