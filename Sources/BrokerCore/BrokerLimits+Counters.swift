@@ -7,6 +7,7 @@ extension BrokerLimits {
     CountersConfiguration(
       shards: shards, connectionsPerShard: connectionsMax, publishersPerShard: publishersMax,
       subscriptionsPerShard: subscriptionsMax,
-      observationsPerShard: min(observationsMax, subscriptionsMax), topics: topicsMax + 1)
+      observationsPerShard: min(observationsMax, subscriptionsMax), deliveriesPerShard: topicsMax,
+      topics: topicsMax + 1)
   }
 }

@@ -285,6 +285,8 @@ struct TopicEntry: BitwiseCopyable {
   /// Those that the ring ran over, and where they all stand.
   var overrun: UInt32 = noSlot
   var overrunAt = TopicShared.Tail()
+  /// The row in which the time of its deliveries is kept.
+  var delivery: UInt32 = noSlot
   /// Subscriptions here that match.
   var subscriptionCount: UInt32 = 0
   /// Those of them that are lossless.

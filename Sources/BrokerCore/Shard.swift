@@ -112,6 +112,9 @@ public final class Shard {
   var looksInTurn = 0
   /// Subscriptions that have come to be observed in this turn.
   var watchesInTurn = 0
+  /// Rows of topics whose deliveries are timed, and how many of them were begun in this turn.
+  var deliveriesUsed = 0
+  var deliveriesInTurn = 0
   /// Stops that are to be told, those first that are due first.
   var dueNotices: UInt32 = noSlot
   /// The topic whose tail is being moved, and from where.
@@ -270,6 +273,7 @@ public final class Shard {
     scansLeft = Shard.scansPerTurn
     looksInTurn = 0
     watchesInTurn = 0
+    deliveriesInTurn = 0
     heldBackInTurn = 0
     isHeldBack = false
     counters.beginTurn(self.realtimeNs)

@@ -5,6 +5,8 @@ import WireFormat
 /// place keeps these numbers.
 ///
 /// Words that must agree, a subscription's account above all, change inside the row's seqlock.
+///
+/// What is called for every frame or turn is inlined: a call would be handed a copy of all this.
 struct ShardCounters {
   private let region: CountersRegion
   let shard: ShardRow
@@ -12,6 +14,7 @@ struct ShardCounters {
   private let publishers: PublisherTable
   let subscriptions: SubscriptionTable
   let observations: ObservationTable
+  let deliveries: DeliveryTable
   let topics: TopicTable
   private let broker: BrokerRow
   private let index: Int
@@ -33,6 +36,7 @@ struct ShardCounters {
     publishers = region.publishers(shard: index)
     subscriptions = region.subscriptions(shard: index)
     observations = region.observations(shard: index)
+    deliveries = region.deliveries(shard: index)
     topics = region.topics
     broker = region.broker
     shard.setState(.active)
@@ -40,12 +44,14 @@ struct ShardCounters {
 
   // MARK: Turns
 
+  @inline(__always)
   func beginTurn(_ realtimeNs: UInt64) {
     guard Self.isOn else { return }
     shard.add(.turns, 1)
     shard.set(.turnStartedNs, realtimeNs)
   }
 
+  @inline(__always)
   func endTurn(_ core: Shard) {
     guard Self.isOn else { return }
     // All that counts against the ceiling of the broker.
@@ -62,6 +68,7 @@ struct ShardCounters {
   }
 
   /// How long a turn that did something took.
+  @inline(__always)
   func busy(_ ns: UInt64) {
     guard Self.isOn else { return }
     shard.add(.busyNs, ns)
@@ -122,6 +129,7 @@ struct ShardCounters {
 
   func refused(_ code: ErrorCode) { shard.add(.errors, at: Int(code.rawValue) - 100, 1) }
 
+  @inline(__always)
   func received(_ slot: UInt32, bytes: Int, realtimeNs: UInt64) {
     guard Self.isOn else { return }
     let row = connections[Int(slot)]
@@ -131,12 +139,14 @@ struct ShardCounters {
     shard.add(.receives, 1)
   }
 
+  @inline(__always)
   func framesReceived(_ slot: UInt32, _ count: Int) {
     guard Self.isOn else { return }
     connections[Int(slot)].add(.framesIn, UInt64(count))
     shard.add(.framesIn, UInt64(count))
   }
 
+  @inline(__always)
   func frameSent(_ slot: UInt32) {
     guard Self.isOn else { return }
     connections[Int(slot)].add(.framesOut, 1)
@@ -148,6 +158,7 @@ struct ShardCounters {
     connections[Int(slot)].set(.rttNs, nowNs - sentNs)
   }
 
+  @inline(__always)
   func sent(_ slot: UInt32, bytes: Int, isCut: Bool) {
     guard Self.isOn else { return }
     connections[Int(slot)].add(.bytesOut, UInt64(bytes))
@@ -181,6 +192,7 @@ struct ShardCounters {
   }
 
   /// What one PUBLISH brought.
+  @inline(__always)
   func published(
     _ slot: UInt32, _ publisher: UInt32, events: Int, charge: Int, batches: Int,
     credit: UInt64?
@@ -235,6 +247,7 @@ struct ShardCounters {
   /// This shard owns one topic more.
   func topicOwned() { shard.add(.topics, 1) }
 
+  @inline(__always)
   func topicGrew(_ id: UInt32, _ entry: TopicEntry) {
     guard Self.isOn else { return }
     let row = topics[Int(id)]

@@ -65,10 +65,4 @@ extension TopicRow {
   @_noLocks public func addSubscriptions(_ count: UInt64) {
     cells.addShared64(Word.subscriptions.offset, count)
   }
-
-  /// Books the age of what is delivered: every shard adds to these words.
-  @_noLocks public func addFreshness(ns: UInt64, batches: UInt64) {
-    cells.addShared64(Series.freshness.offset &+ 8 &* StageBuckets.bucket(of: ns), batches)
-    cells.addShared64(Word.freshnessSumNs.offset, ns &* batches)
-  }
 }

@@ -6,7 +6,7 @@ extension CountersLayout {
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0x2946E6C87DDF7ACF
+  public static let fingerprint: UInt64 = 0xC1684A9AEF80FABC
 }
 
 /// The tables there are.
@@ -30,6 +30,9 @@ public enum CounterKind: UInt16, CaseIterable, Sendable {
   /// What became of a subscription's events, and where their time went. One for each subscription
   /// from its first delivery on, as long as there are rows. Written by its shard.
   case observation = 7
+  /// Where the time of a topic's events went, on one shard. One for each topic from its first
+  /// delivery there on; written by that shard. A reader adds up what the shards have of a topic.
+  case delivery = 8
 }
 
 /// The word `state`, which every row has.
@@ -203,7 +206,7 @@ extension RowSnapshot where Row == BrokerRow {
 /// One shard. Written by its thread.
 @safe public struct ShardRow: CounterRow {
   public static var kind: CounterKind { .shard }
-  public static var rowBytes: Int { @_noLocks get { 3200 } }
+  public static var rowBytes: Int { @_noLocks get { 2176 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("index", .small, at: 12, count: 1),
@@ -239,17 +242,9 @@ extension RowSnapshot where Row == BrokerRow {
     .init("droppedEvents", .word, at: 248, count: 1),
     .init("latencyMaxNs", .word, at: 256, count: 1, unit: "ns"),
     .init("latencySumNs", .word, at: 264, count: 1, unit: "ns"),
-    .init("ringToTurnSumNs", .word, at: 272, count: 1, unit: "ns"),
-    .init("creditWaitSumNs", .word, at: 280, count: 1, unit: "ns"),
-    .init("socketWaitSumNs", .word, at: 288, count: 1, unit: "ns"),
-    .init("echoSumNs", .word, at: 296, count: 1, unit: "ns"),
-    .init("latency", .array, at: 304, count: 128, unit: "frames"),
-    .init("closed", .array, at: 1328, count: 64, unit: "sessions"),
-    .init("errors", .array, at: 1840, count: 32, unit: "frames"),
-    .init("ringToTurn", .array, at: 2096, count: 32, unit: "batches"),
-    .init("creditWait", .array, at: 2352, count: 32, unit: "batches"),
-    .init("socketWait", .array, at: 2608, count: 32, unit: "batches"),
-    .init("echo", .array, at: 2864, count: 32, unit: "deliveries"),
+    .init("latency", .array, at: 272, count: 128, unit: "frames"),
+    .init("closed", .array, at: 1296, count: 64, unit: "sessions"),
+    .init("errors", .array, at: 1808, count: 32, unit: "frames"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -324,14 +319,6 @@ extension RowSnapshot where Row == BrokerRow {
     public static var latencyMaxNs: Self { @_noLocks get { Self(offset: 256) } }
     /// Sum of what `latency` counts. Unit: ns.
     public static var latencySumNs: Self { @_noLocks get { Self(offset: 264) } }
-    /// Sum of what `ringToTurn` counts. Unit: ns.
-    public static var ringToTurnSumNs: Self { @_noLocks get { Self(offset: 272) } }
-    /// Sum of what `creditWait` counts. Unit: ns.
-    public static var creditWaitSumNs: Self { @_noLocks get { Self(offset: 280) } }
-    /// Sum of what `socketWait` counts. Unit: ns.
-    public static var socketWaitSumNs: Self { @_noLocks get { Self(offset: 288) } }
-    /// Sum of what `echo` counts. Unit: ns.
-    public static var echoSumNs: Self { @_noLocks get { Self(offset: 296) } }
   }
 
   /// The words of 4 bytes.
@@ -354,20 +341,11 @@ extension RowSnapshot where Row == BrokerRow {
     }
     /// Time in the broker, from the read that brought the first batch of a frame to the send that
     /// took it away: a log-linear histogram of nanoseconds. Unit: frames.
-    public static var latency: Self { @_noLocks get { Self(offset: 304, count: 128) } }
+    public static var latency: Self { @_noLocks get { Self(offset: 272, count: 128) } }
     /// Sessions ended, by close reason. Unit: sessions.
-    public static var closed: Self { @_noLocks get { Self(offset: 1328, count: 64) } }
+    public static var closed: Self { @_noLocks get { Self(offset: 1296, count: 64) } }
     /// ERROR frames sent, by error code less 100. Unit: frames.
-    public static var errors: Self { @_noLocks get { Self(offset: 1840, count: 32) } }
-    /// The stages of delivery, of all its subscriptions that have a row in `observation`: see
-    /// there. Unit: batches.
-    public static var ringToTurn: Self { @_noLocks get { Self(offset: 2096, count: 32) } }
-    /// As above. Unit: batches.
-    public static var creditWait: Self { @_noLocks get { Self(offset: 2352, count: 32) } }
-    /// As above. Unit: batches.
-    public static var socketWait: Self { @_noLocks get { Self(offset: 2608, count: 32) } }
-    /// As above. Unit: deliveries.
-    public static var echo: Self { @_noLocks get { Self(offset: 2864, count: 32) } }
+    public static var errors: Self { @_noLocks get { Self(offset: 1808, count: 32) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
@@ -877,7 +855,7 @@ extension RowSnapshot where Row == SubscriptionRow {
 /// subscriptions.
 @safe public struct TopicRow: CounterRow {
   public static var kind: CounterKind { .topic }
-  public static var rowBytes: Int { @_noLocks get { 960 } }
+  public static var rowBytes: Int { @_noLocks get { 640 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("id", .small, at: 12, count: 1),
@@ -897,9 +875,7 @@ extension RowSnapshot where Row == SubscriptionRow {
     .init("publishers", .word, at: 112, count: 1),
     .init("name", .text, at: 120, count: 256),
     .init("readToRingSumNs", .word, at: 376, count: 1, unit: "ns"),
-    .init("freshnessSumNs", .word, at: 384, count: 1, unit: "ns"),
-    .init("readToRing", .array, at: 392, count: 32, unit: "batches"),
-    .init("freshness", .array, at: 648, count: 32, unit: "batches"),
+    .init("readToRing", .array, at: 384, count: 32, unit: "batches"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -934,8 +910,6 @@ extension RowSnapshot where Row == SubscriptionRow {
     public static var publishers: Self { @_noLocks get { Self(offset: 112) } }
     /// Sum of what `readToRing` counts. Unit: ns.
     public static var readToRingSumNs: Self { @_noLocks get { Self(offset: 376) } }
-    /// Sum of what `freshness` counts. Every shard adds to it. Unit: ns.
-    public static var freshnessSumNs: Self { @_noLocks get { Self(offset: 384) } }
   }
 
   /// The words of 4 bytes.
@@ -963,10 +937,7 @@ extension RowSnapshot where Row == SubscriptionRow {
     /// Histogram of stages: how long batches waited in the broker between being read and being in
     /// the ring. Every batch counts; where nothing is short they wait less than a microsecond or,
     /// from another shard, some. Unit: batches.
-    public static var readToRing: Self { @_noLocks get { Self(offset: 392, count: 32) } }
-    /// Histogram of stages, of keyed topics: how old values are when they are delivered. Every
-    /// shard adds to it. Unit: batches.
-    public static var freshness: Self { @_noLocks get { Self(offset: 648, count: 32) } }
+    public static var readToRing: Self { @_noLocks get { Self(offset: 384, count: 32) } }
   }
 
   /// The texts.
@@ -1204,6 +1175,145 @@ extension RowSnapshot where Row == ObservationRow {
   public subscript(field: ObservationRow.Word) -> UInt64 { word(field.offset) }
   public subscript(field: ObservationRow.Small) -> UInt32 { small(field.offset) }
   public subscript(field: ObservationRow.Series) -> [UInt64] {
+    words(field.offset, field.count)
+  }
+}
+
+/// Where the time of a topic's events went, on one shard. One for each topic from its first
+/// delivery there on; written by that shard. A reader adds up what the shards have of a topic.
+@safe public struct DeliveryRow: CounterRow {
+  public static var kind: CounterKind { .delivery }
+  public static var rowBytes: Int { @_noLocks get { 1344 } }
+  public static let fields: [CounterFieldDescription] = [
+    .init("state", .small, at: 8, count: 1),
+    .init("topic", .small, at: 12, count: 1),
+    .init("totalNs", .word, at: 16, count: 1, unit: "ns"),
+    .init("ringToTurnNs", .word, at: 24, count: 1, unit: "ns"),
+    .init("creditNs", .word, at: 32, count: 1, unit: "ns"),
+    .init("socketNs", .word, at: 40, count: 1, unit: "ns"),
+    .init("echoNs", .word, at: 48, count: 1, unit: "ns"),
+    .init("total", .array, at: 56, count: 32, unit: "batches"),
+    .init("ringToTurn", .array, at: 312, count: 32, unit: "batches"),
+    .init("creditWait", .array, at: 568, count: 32, unit: "batches"),
+    .init("socketWait", .array, at: 824, count: 32, unit: "batches"),
+    .init("echo", .array, at: 1080, count: 32, unit: "deliveries"),
+  ]
+  public let cells: RowCells
+  @_noLocks public init(cells: RowCells) { self.cells = cells }
+
+  /// The counters of 8 bytes.
+  public struct Word: Sendable {
+    let offset: Int
+    @_noLocks init(offset: Int) { self.offset = offset }
+    /// Sum of what `total` counts. Unit: ns.
+    public static var totalNs: Self { @_noLocks get { Self(offset: 16) } }
+    /// Sum of what `ringToTurn` counts. Unit: ns.
+    public static var ringToTurnNs: Self { @_noLocks get { Self(offset: 24) } }
+    /// Sum of what `creditWait` counts. Unit: ns.
+    public static var creditNs: Self { @_noLocks get { Self(offset: 32) } }
+    /// Sum of what `socketWait` counts. Unit: ns.
+    public static var socketNs: Self { @_noLocks get { Self(offset: 40) } }
+    /// Sum of what `echo` counts. Unit: ns.
+    public static var echoNs: Self { @_noLocks get { Self(offset: 48) } }
+  }
+
+  /// The words of 4 bytes.
+  public struct Small: Sendable {
+    let offset: Int
+    @_noLocks init(offset: Int) { self.offset = offset }
+    /// CounterRowState.
+    public static var state: Self { @_noLocks get { Self(offset: 8) } }
+    /// The topic's id.
+    public static var topic: Self { @_noLocks get { Self(offset: 12) } }
+  }
+
+  /// The arrays of counters.
+  public struct Series: Sendable {
+    let offset: Int
+    let count: Int
+    @_noLocks init(offset: Int, count: Int) {
+      self.offset = offset
+      self.count = count
+    }
+    /// From the read that brought a batch to the send that took it away, of all subscriptions: how
+    /// old events are when they are delivered, which of a keyed topic is the freshness of its
+    /// values. Unit: batches.
+    public static var total: Self { @_noLocks get { Self(offset: 56, count: 32) } }
+    /// The stages of `observation`, of the subscriptions that have a row there. Unit: batches.
+    public static var ringToTurn: Self { @_noLocks get { Self(offset: 312, count: 32) } }
+    /// As above. Unit: batches.
+    public static var creditWait: Self { @_noLocks get { Self(offset: 568, count: 32) } }
+    /// As above. Unit: batches.
+    public static var socketWait: Self { @_noLocks get { Self(offset: 824, count: 32) } }
+    /// As above. Unit: deliveries.
+    public static var echo: Self { @_noLocks get { Self(offset: 1080, count: 32) } }
+  }
+
+  /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
+  @_noLocks public func add(_ field: Word, _ amount: UInt64) {
+    cells.add64(field.offset, amount)
+  }
+  @_noLocks public func set(_ field: Word, _ value: UInt64) { cells.store64(field.offset, value) }
+  @_noLocks public func get(_ field: Word) -> UInt64 { cells.load64(field.offset) }
+  @_noLocks public func raise(_ field: Word, to value: UInt64) {
+    if value > cells.load64(field.offset) { cells.store64(field.offset, value) }
+  }
+  @_noLocks public func set(_ field: Small, _ value: UInt32) { cells.store32(field.offset, value) }
+  @_noLocks public func get(_ field: Small) -> UInt32 { cells.load32(field.offset) }
+  @_noLocks public func setState(_ state: CounterRowState) { set(.state, state.rawValue) }
+  /// Begins a change of words that must agree: readers try again until `endUpdate`.
+  @_noLocks public func beginUpdate() { cells.beginUpdate() }
+  @_noLocks public func endUpdate() { cells.endUpdate() }
+  /// Takes the row for something new: everything is 0 but the state.
+  @_noLocks public func activate(_ state: CounterRowState = .active) {
+    cells.beginUpdate()
+    cells.clear(rowBytes: Self.rowBytes)
+    setState(state)
+    cells.endUpdate()
+  }
+  /// Gives the row up; its last values stay until it is taken again.
+  @_noLocks public func retire() {
+    cells.beginUpdate()
+    setState(.retired)
+    cells.endUpdate()
+  }
+  /// An index beyond the array counts in its last element: better there than nowhere.
+  @_noLocks public func add(_ field: Series, at index: Int, _ amount: UInt64) {
+    cells.add64(field.offset + 8 * RowCells.clamp(index, below: field.count), amount)
+  }
+  @_noLocks public func set(_ field: Series, at index: Int, _ value: UInt64) {
+    cells.store64(field.offset + 8 * RowCells.clamp(index, below: field.count), value)
+  }
+  @_noLocks public func get(_ field: Series, at index: Int) -> UInt64 {
+    cells.load64(field.offset + 8 * RowCells.clamp(index, below: field.count))
+  }
+}
+
+/// The rows of a table. A few words: keep a copy. Which rows are in use is the writer's business;
+/// the lowest free one is best, as readers read up to the highest that was ever used.
+public struct DeliveryTable: Sendable {
+  let cells: TableCells
+  public var capacity: Int { @_noLocks get { cells.capacity } }
+  /// The row of a slot, which must be below `capacity`.
+  public subscript(slot: Int) -> DeliveryRow {
+    @_noLocks get { DeliveryRow(cells: cells.row(slot, rowBytes: DeliveryRow.rowBytes)) }
+  }
+  /// Takes the row of a slot for something new, see `DeliveryRow.activate`, and sees to it that
+  /// readers look that far.
+  @discardableResult @_noLocks public func activate(
+    _ slot: Int, _ state: CounterRowState = .active
+  ) -> DeliveryRow {
+    let row = self[slot]
+    row.activate(state)
+    cells.noteUse(of: slot)
+    return row
+  }
+}
+
+extension RowSnapshot where Row == DeliveryRow {
+  public subscript(field: DeliveryRow.Word) -> UInt64 { word(field.offset) }
+  public subscript(field: DeliveryRow.Small) -> UInt32 { small(field.offset) }
+  public subscript(field: DeliveryRow.Series) -> [UInt64] {
     words(field.offset, field.count)
   }
 }

@@ -7,18 +7,21 @@ public struct CountersConfiguration: Sendable, Equatable {
   public var subscriptionsPerShard: Int
   /// Subscriptions whose events are followed; the others have only their account.
   public var observationsPerShard: Int
+  /// Topics of which the time of deliveries is kept.
+  public var deliveriesPerShard: Int
   /// Rows of the whole broker.
   public var topics: Int
 
   public init(
     shards: Int, connectionsPerShard: Int, publishersPerShard: Int, subscriptionsPerShard: Int,
-    observationsPerShard: Int, topics: Int
+    observationsPerShard: Int, deliveriesPerShard: Int, topics: Int
   ) {
     self.shards = shards
     self.connectionsPerShard = connectionsPerShard
     self.publishersPerShard = publishersPerShard
     self.subscriptionsPerShard = subscriptionsPerShard
     self.observationsPerShard = observationsPerShard
+    self.deliveriesPerShard = deliveriesPerShard
     self.topics = topics
   }
 }
@@ -60,7 +63,7 @@ public enum CountersLayout {
 
   /// The broker's and the topics', and those of each shard.
   static let commonTables = 2
-  static let shardTables = 5
+  static let shardTables = 6
 
   /// One table's place.
   struct Table {
@@ -71,7 +74,7 @@ public enum CountersLayout {
     var offset: Int
   }
 
-  /// Every table in the order of the directory: broker, topic, then five for each shard.
+  /// Every table in the order of the directory: broker, topic, then six for each shard.
   static func tables(_ configuration: CountersConfiguration) -> [Table] {
     precondition(
       configuration.shards >= 1 && configuration.shards <= shardsMax, "shards out of range")
@@ -88,6 +91,7 @@ public enum CountersLayout {
         (.subscription, shard, SubscriptionRow.rowBytes, configuration.subscriptionsPerShard))
       plan.append(
         (.observation, shard, ObservationRow.rowBytes, configuration.observationsPerShard))
+      plan.append((.delivery, shard, DeliveryRow.rowBytes, configuration.deliveriesPerShard))
     }
     var offset = roundUp(headerBytes + plan.count * directoryEntryBytes)
     return plan.map { kind, shard, rowBytes, capacity in

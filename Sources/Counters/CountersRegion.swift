@@ -77,6 +77,10 @@ public struct CountersRegion: Sendable {
     ObservationTable(cells: TableCells(self, tableIndex(shard, 4)))
   }
 
+  public func deliveries(shard: Int) -> DeliveryTable {
+    DeliveryTable(cells: TableCells(self, tableIndex(shard, 5)))
+  }
+
   /// Where the tables are that this shard lets grow, so that whoever owns the memory can provide it
   /// in time. The topics' rows, which all shards write, are with shard 0.
   public func reaches(shard: Int) -> [TableReach] {
@@ -160,8 +164,12 @@ public struct TableReach: Sendable {
     entry = region.entryCells(index)
   }
 
-  /// Up to the end of the last row that was ever used.
-  public var usedBytes: Int { Int(entry.load32(CountersLayout.Entry.highWater)) * rowBytes }
+  /// Up to the last row that was ever used.
+  public var usedRows: UInt32 { entry.load32(CountersLayout.Entry.highWater) }
+  /// Up to its end.
+  public var usedBytes: Int { Int(usedRows) * rowBytes }
+  /// The rows that end within so many bytes.
+  public func rows(within bytes: Int) -> UInt32 { UInt32(bytes / rowBytes) }
 }
 
 /// Where a table is: what the generated tables are made of.

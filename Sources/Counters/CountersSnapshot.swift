@@ -68,6 +68,8 @@ extension RowSnapshot where Row == ShardRow {
 /// took.
 public struct CountersSnapshot: Sendable {
   public private(set) var header: CountersHeader
+  /// The tables that were read; of the others there are no rows here.
+  public let tables: Set<CounterKind>
   public private(set) var broker: RowSnapshot<BrokerRow>
   public private(set) var shards: [RowSnapshot<ShardRow>] = []
   /// Rows in use: not free and not retired. One that is torn is always shown.
@@ -76,6 +78,7 @@ public struct CountersSnapshot: Sendable {
   public private(set) var publishers: [RowSnapshot<PublisherRow>] = []
   public private(set) var subscriptions: [RowSnapshot<SubscriptionRow>] = []
   public private(set) var observations: [RowSnapshot<ObservationRow>] = []
+  public private(set) var deliveries: [RowSnapshot<DeliveryRow>] = []
 
   /// Most bytes asked for at once: what one STATS answer carries.
   static let chunkBytesMax = 65536
@@ -96,6 +99,7 @@ public struct CountersSnapshot: Sendable {
     tables wanted: Set<CounterKind> = Self.usualTables,
     read: @escaping (_ offset: Int, _ count: Int) -> [UInt8]
   ) throws(CountersReadError) {
+    tables = wanted
     var reader = CountersReader(read: read)
     header = try reader.readHeader()
     var brokers: [RowSnapshot<BrokerRow>] = []
@@ -108,6 +112,7 @@ public struct CountersSnapshot: Sendable {
       case .publisher where wanted.contains(entry.kind): publishers += try reader.rows(entry)
       case .subscription where wanted.contains(entry.kind): subscriptions += try reader.rows(entry)
       case .observation where wanted.contains(entry.kind): observations += try reader.rows(entry)
+      case .delivery where wanted.contains(entry.kind): deliveries += try reader.rows(entry)
       default: break
       }
     }

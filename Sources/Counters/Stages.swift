@@ -34,6 +34,10 @@ public struct StageHistogram: Sendable, Equatable {
 
   public var count: UInt64 { buckets.reduce(0, &+) }
 
+  public mutating func add(_ other: StageHistogram) {
+    for index in buckets.indices { buckets[index] &+= other.buckets[index] }
+  }
+
   /// What was recorded since an earlier reading of the same histogram.
   public func since(_ earlier: StageHistogram) -> StageHistogram {
     StageHistogram(zip(buckets, earlier.buckets).map { $0 >= $1 ? $0 - $1 : 0 })

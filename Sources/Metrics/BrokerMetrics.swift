@@ -36,12 +36,12 @@ extension Exposition {
       "galleon_stage_seconds", .histogram,
       "Time of a batch in the broker itself, without credit, with a full socket, and the client's "
         + "echo.")
-    for (stage, field, sum) in Self.stages {
-      var buckets = [UInt64](repeating: 0, count: StageBuckets.count)
-      for shard in snapshot.shards {
-        for (bucket, value) in shard[field].enumerated() { buckets[bucket] &+= value }
-      }
-      stages(buckets, snapshot.shards.reduce(0) { $0 &+ $1[sum] }, [("stage", stage)])
+    let times = snapshot.deliveryTimes
+    for (stage, of) in [
+      ("broker", times.ringToTurn), ("credit", times.creditWait), ("socket", times.socketWait),
+      ("echo", times.echo),
+    ] {
+      stages(of.histogram.buckets, of.sumNs, [("stage", stage)])
     }
   }
 
@@ -57,11 +57,6 @@ extension Exposition {
     sample(Self.seconds(sumNs), labels, suffix: "_sum")
     sample(count, labels, suffix: "_count")
   }
-
-  private static let stages: [(String, ShardRow.Series, ShardRow.Word)] = [
-    ("broker", .ringToTurn, .ringToTurnSumNs), ("credit", .creditWait, .creditWaitSumNs),
-    ("socket", .socketWait, .socketWaitSumNs), ("echo", .echo, .echoSumNs),
-  ]
 
   private static let brokerFields: [(String, BrokerRow.Word, Kind, String)] = [
     ("galleon_memory_ceiling_bytes", .memoryCeilingBytes, .gauge,
@@ -148,15 +143,7 @@ extension Exposition {
       family(name, kind, help)
       for topic in topics { sample(topic[field], [("topic", topic[.name])]) }
     }
-    for (name, series, sum, help) in Self.topicStages {
-      family(name, .histogram, help)
-      for topic in topics {
-        let buckets = topic[series]
-        // Most topics have no keys, and no values that could be old.
-        guard buckets.contains(where: { $0 > 0 }) else { continue }
-        stages(buckets, topic[sum], [("topic", topic[.name])])
-      }
-    }
+    addTopicStages(topics, snapshot.deliveryTimesOfTopics)
     let subscriptions = Self.largest(snapshot.subscriptions, rowsMax) { $0[.lagEvents] }
     let clients = Self.clients(snapshot)
     let labels = subscriptions.map { Self.labels($0, clients) }
@@ -203,12 +190,24 @@ extension Exposition {
     ("galleon_topic_publishers", .publishers, .gauge, "Publishers of the topic."),
   ]
 
-  private static let topicStages: [(String, TopicRow.Series, TopicRow.Word, String)] = [
-    ("galleon_topic_read_to_ring_seconds", .readToRing, .readToRingSumNs,
-      "Time of batches in the broker between being read and being in the topic."),
-    ("galleon_topic_freshness_seconds", .freshness, .freshnessSumNs,
-      "How old values of a keyed topic are when they are delivered."),
-  ]
+  private mutating func addTopicStages(
+    _ topics: [RowSnapshot<TopicRow>], _ times: [UInt32: DeliveryTimes]
+  ) {
+    family(
+      "galleon_topic_read_to_ring_seconds", .histogram,
+      "Time of batches in the broker between being read and being in the topic.")
+    for topic in topics where topic[.readToRing].contains(where: { $0 > 0 }) {
+      stages(topic[.readToRing], topic[.readToRingSumNs], [("topic", topic[.name])])
+    }
+    family(
+      "galleon_topic_freshness_seconds", .histogram,
+      "How old values of a keyed topic are when they are delivered.")
+    for topic in topics {
+      let options = TopicOptions(rawValue: UInt8(truncatingIfNeeded: topic[.options]))
+      guard options.contains(.keyed), let total = times[topic[.id]]?.total else { continue }
+      stages(total.histogram.buckets, total.sumNs, [("topic", topic[.name])])
+    }
+  }
 
   private static func labels(
     _ row: RowSnapshot<SubscriptionRow>, _ clients: [ConnectionName.ID: ConnectionName]

@@ -43,7 +43,11 @@ public enum MetricsResponder {
     let isKnown = ["/metrics", "/metrics/objects", "/healthz", "/readyz"].contains(path)
     if !isKnown { return HTTPResponse(path == "/" ? 200 : 404, usage) }
     let tables: Set<CounterKind> =
-      path == "/metrics/objects" ? [.topic, .subscription, .connection] : []
+      switch path {
+      case "/metrics": [.delivery]
+      case "/metrics/objects": [.topic, .delivery, .subscription, .connection]
+      default: []
+      }
     do throws(CountersReadError) {
       let snapshot = try CountersSnapshot(tables: tables, read: read)
       let health = BrokerHealth(snapshot, realtimeNs: realtimeNs)

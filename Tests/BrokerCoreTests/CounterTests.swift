@@ -129,7 +129,7 @@ import WireSupport
     "broker.memoryCeilingBytes", "broker.connectionsMax", "broker.topicsMax", "broker.version",
     "broker.addresses", "broker.recording", "shard.busyNs", "shard.turnMaxNs",
     // Within a turn no time passes here.
-    "shard.ringToTurnSumNs", "topic.readToRingSumNs",
+    "delivery.ringToTurnNs", "topic.readToRingSumNs",
   ]
 
   @Test func everyCounterIsWritten() {
@@ -246,6 +246,7 @@ import WireSupport
           note("publisher", region.publishers(shard: index)[slot])
           note("subscription", region.subscriptions(shard: index)[slot])
           note("observation", region.observations(shard: index)[slot])
+          note("delivery", region.deliveries(shard: index)[slot])
         }
       }
     }

@@ -41,6 +41,13 @@ import WireSupport
     try #require(try snapshot(core).observations.first)
   }
 
+  /// What all shards have of the only topic.
+  private static func times(_ core: CoreHarness) throws -> DeliveryTimes {
+    let times = try snapshot(core).deliveryTimesOfTopics
+    #expect(times.count <= 1)
+    return times.values.first ?? DeliveryTimes()
+  }
+
   private static let ms: UInt64 = 1_000_000
 
   /// The only bucket of a histogram with something in it must be that of this time.
@@ -83,8 +90,12 @@ import WireSupport
     #expect(row[.creditNs] > 690 * Self.ms)
     #expect(row[.creditWait].reduce(0, +) == 2 && row[.socketWait].reduce(0, +) == 0)
     Self.expect(row[.ringToTurn], 2, at: 0)
-    let shard = try Self.snapshot(core).shards[core.connections[2]!.shard]
-    #expect(shard[.creditWait] == row[.creditWait])
+    // The topic's are the same, and who waited is all there is.
+    let times = try Self.times(core)
+    #expect(times.creditWait.histogram.buckets == row[.creditWait])
+    #expect(times.creditWait.sumNs == row[.creditNs] && times.socketWait.histogram.count == 0)
+    #expect(times.total.histogram.buckets == row[.total] && times.total.sumNs == row[.totalNs])
+    #expect(times.ringToTurn.histogram.buckets == row[.ringToTurn])
   }
 
   @Test func timeWithAFullSocketIsNotTheBrokers() throws {
@@ -162,13 +173,61 @@ import WireSupport
     #expect(shard[.latencySumNs] == 1800 * Self.ms && row[.totalNs] == 1800 * Self.ms)
     #expect(shard[.latencyMaxNs] == 300 * Self.ms)
     #expect(row[.total].reduce(0, +) == 7 && row[.total] == row[.socketWait])
-    #expect(shard[.socketWait] == row[.socketWait] && row[.socketNs] == 1800 * Self.ms)
+    #expect(row[.socketNs] == 1800 * Self.ms)
+    let times = try Self.times(core)
+    #expect(times.socketWait.histogram.buckets == row[.socketWait])
+    #expect(times.socketWait.sumNs == row[.socketNs] && times.total.sumNs == row[.totalNs])
+    #expect(times.ringToTurn.histogram.count == 7 && times.ringToTurn.sumNs == 0)
     Self.expect(row[.ringToTurn], 7, at: 0)
     #expect(row.whyRuns.map(\.sequences) == [1...7])
     // One delivery at a time, and it is the first frame that is waited for.
     core.advance(milliseconds: 50)
     Self.grant(core, 101)
     Self.expect(try Self.row(core)[.echo], 1, at: 50 * Self.ms)
+    Self.expect(try Self.times(core).echo.histogram.buckets, 1, at: 50 * Self.ms)
+    #expect(try Self.times(core).echo.sumNs == 50 * Self.ms)
+  }
+
+  /// Each topic of a pattern has its own, and two shards that deliver one topic each have a part.
+  @Test func eachTopicHasItsTimes() throws {
+    let core = CoreHarness(shards: 2)
+    for client in 1...3 { core.hello(client) }
+    core.openTopic(1, "hunt.a", ref: 1)
+    core.openTopic(1, "hunt.b", ref: 2)
+    // On either shard, and of both topics.
+    core.subscribe(2, "hunt.*", ref: 5, events: 0)
+    core.subscribe(3, "hunt.*", ref: 5)
+    core.publish(1, LooseBatch.encoded([.init(payload: "a")], publisherSequence: 1), ref: 1)
+    core.advance(milliseconds: 100)
+    core.publish(1, LooseBatch.encoded([.init(payload: "b")], publisherSequence: 1), ref: 2)
+    core.advance(milliseconds: 200)
+    Self.grant(core, 2)
+    let snapshot = try Self.snapshot(core)
+    #expect(Set(snapshot.deliveries.map(\.shard)) == [0, 1] && snapshot.deliveries.count == 4)
+    let ids = Dictionary(uniqueKeysWithValues: snapshot.topics.map { ($0[.name], $0[.id]) })
+    for (name, waitedNs) in [("hunt.a", 300 * Self.ms), ("hunt.b", 200 * Self.ms)] {
+      let id = try #require(ids[name])
+      let times = try #require(snapshot.deliveryTimesOfTopics[id])
+      #expect(times.total.histogram.count == 2 && times.total.sumNs == waitedNs, "\(name)")
+      #expect(times.ringToTurn.histogram.count == 2, "\(name)")
+      Self.expect(times.creditWait.histogram.buckets, 1, at: waitedNs)
+      #expect(times.socketWait.histogram.count == 0)
+    }
+    #expect(snapshot.deliveryTimes.total.histogram.count == 4)
+  }
+
+  /// What nobody observes is timed as a whole.
+  @Test func theUnobservedHaveAnAgeOnly() throws {
+    var limits = CoreHarness.smallLimits
+    limits.observationsMax = 1
+    let core = CoreHarness(limits)
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.hello(2)
+    for ref in UInt32(5)...7 { core.subscribe(2, "hunt", ref: ref) }
+    Self.publish(core, 1)
+    let times = try Self.times(core)
+    #expect(times.total.histogram.count == 3 && times.ringToTurn.histogram.count == 1)
   }
 
   @Test func whyKnowsRuns() throws {
@@ -233,7 +292,6 @@ import WireSupport
     Self.publish(core, 1)
     let topic = try #require(try Self.snapshot(core).topics.first)
     Self.expect(topic[.readToRing], 1, at: 0)
-    #expect(topic[.freshness].reduce(0, +) == 0)
   }
 
   @Test(arguments: [1, 2])
@@ -246,8 +304,8 @@ import WireSupport
     core.publish(1, LooseBatch.encoded([.init(key: "k", payload: "a")]))
     core.advance(milliseconds: 100)
     Self.grant(core, 10)
-    let topic = try #require(try Self.snapshot(core).topics.first)
-    Self.expect(topic[.freshness], 1, at: 100 * Self.ms)
-    #expect(topic[.freshnessSumNs] == 100 * Self.ms)
+    let total = try Self.times(core).total
+    Self.expect(total.histogram.buckets, 1, at: 100 * Self.ms)
+    #expect(total.sumNs == 100 * Self.ms)
   }
 }

@@ -2,6 +2,7 @@ import CommandSupport
 import Counters
 import Foundation
 import Testing
+import WireFormat
 
 /// Where the time of a slow subscription went, in a sentence.
 struct StatsStagesTests {
@@ -42,7 +43,17 @@ struct StatsStagesTests {
     row.set(.id, 12)
     row.add(.total, at: StageBuckets.bucket(of: 40_000_000), 100)
     row.add(.creditWait, at: StageBuckets.bucket(of: 30_000_000), 100)
-    broker.region.topics[0].addFreshness(ns: 5_000_000, batches: 3)
+    let topicRow = broker.region.topics[0]
+    topicRow.set(.options, UInt32(TopicOptions.keyed.rawValue))
+    // On two shards.
+    for (shard, batches) in [(0, UInt64(1)), (1, 2)] {
+      let delivery = broker.region.deliveries(shard: shard).activate(0)
+      delivery.set(.topic, topicRow.get(.id))
+      delivery.add(.total, at: StageBuckets.bucket(of: 5_000_000), batches)
+      delivery.add(.totalNs, 5_000_000 * batches)
+      delivery.add(.creditWait, at: StageBuckets.bucket(of: 4_000_000), batches)
+      delivery.add(.creditNs, 4_000_000 * batches)
+    }
     let memory = broker.region.memory
     let snapshot = try CountersSnapshot(tables: Set(CounterKind.allCases)) {
       memory.bytes(at: $0, count: $1)
@@ -53,6 +64,9 @@ struct StatsStagesTests {
     let text = report.lines(width: 200, rowsMax: 20)
     let times = try #require(text.firstIndex(of: "TIMES"))
     #expect(text[times + 2].hasPrefix("hunt.>") && text[times + 2].contains("66"))
+    let topics = try #require(text.firstIndex(of: "TIMES OF TOPICS"))
+    #expect(text[topics + 2].hasPrefix("hunt.loot"))
+    #expect(text[topics + 2].contains("8.3") && topics < times)
     #expect(text.contains { $0.contains("fresh p99") })
     var json = JSONWriter()
     report.write(to: &json)
@@ -63,6 +77,11 @@ struct StatsStagesTests {
     #expect(credit?["count"] as? Int == 100)
     let topic = try #require((object["topics"] as? [[String: Any]])?.first)
     let freshness = try #require(topic["freshness"] as? [String: Any])
-    #expect(freshness["count"] as? Int == 3 && topic["freshnessSumNs"] as? Int == 15_000_000)
+    #expect(freshness["count"] as? Int == 3)
+    let topicTimes = try #require(topic["times"] as? [String: Any])
+    #expect(topicTimes["totalNs"] as? Int == 15_000_000)
+    #expect(topicTimes["creditNs"] as? Int == 12_000_000)
+    #expect((topicTimes["credit"] as? [String: Any])?["count"] as? Int == 3)
+    #expect((topicTimes["echo"] as? [String: Any])?["count"] as? Int == 0)
   }
 }

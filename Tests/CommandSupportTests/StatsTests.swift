@@ -12,7 +12,7 @@ struct FakeBroker {
   init(instance: UInt64 = 0xFEED) {
     let configuration = CountersConfiguration(
       shards: 2, connectionsPerShard: 100, publishersPerShard: 100, subscriptionsPerShard: 100,
-      observationsPerShard: 8, topics: 100)
+      observationsPerShard: 8, deliveriesPerShard: 8, topics: 100)
     counters = CountersOnHeap(
       configuration, processID: 42, instance: instance, startedNs: 1_000_000_000_000)
     region.broker.setState(.active)

@@ -35,6 +35,7 @@ struct LayoutTests {
     check(SubscriptionRow.self)
     check(TopicRow.self)
     check(ObservationRow.self)
+    check(DeliveryRow.self)
   }
 
   @Test func sizesAreAsDocumented() {
@@ -45,6 +46,7 @@ struct LayoutTests {
     #expect(SubscriptionRow.rowBytes == 312)
     #expect(TopicRow.rowBytes % 64 == 0)
     #expect(ObservationRow.rowBytes == 2312)
+    #expect(DeliveryRow.rowBytes % 64 == 0)
     // What an idle subscriber costs here.
     #expect(ConnectionRow.rowBytes + SubscriptionRow.rowBytes < 512)
   }
@@ -64,18 +66,18 @@ struct LayoutTests {
     #expect(number(36, 4) == 2)
     #expect(number(40, 8) == UInt64(CountersLayout.requiredBytes(TestRegion.configuration)))
     #expect(number(48, 4) == 128)
-    #expect(number(52, 4) == 12)
+    #expect(number(52, 4) == 14)
     #expect(number(56, 8) == CountersLayout.fingerprint)
     var next: UInt64 = 4096
-    for index in 0..<12 {
+    for index in 0..<14 {
       let entry = 128 + 32 * index
       #expect(number(entry + 8, 8) == next)
       next += (number(entry + 4, 4) * number(entry + 16, 4) + 4095) / 4096 * 4096
     }
     #expect(number(128, 2) == UInt64(CounterKind.broker.rawValue))
     #expect(number(128 + 2, 2) == 0xFFFF)
-    #expect(number(128 + 32 * 8, 2) == UInt64(CounterKind.connection.rawValue))
-    #expect(number(128 + 32 * 8 + 2, 2) == 1)
+    #expect(number(128 + 32 * 9, 2) == UInt64(CounterKind.connection.rawValue))
+    #expect(number(128 + 32 * 9 + 2, 2) == 1)
   }
 
   @Test(arguments: [0, 1, 7, 8, 9, 100]) func copiesFromAnyOffset(offset: Int) {
@@ -103,10 +105,10 @@ struct LayoutTests {
   @Test func theReachOfATableFollowsItsUse() {
     let test = TestRegion()
     func used() -> [Int] { test.region.reaches(shard: 1).map(\.usedBytes) }
-    #expect(used() == [ShardRow.rowBytes, 0, 0, 0, 0])
+    #expect(used() == [ShardRow.rowBytes, 0, 0, 0, 0, 0])
     test.region.connections(shard: 1).activate(2)
     test.region.connections(shard: 1).activate(0)
-    #expect(used() == [ShardRow.rowBytes, 3 * ConnectionRow.rowBytes, 0, 0, 0])
+    #expect(used() == [ShardRow.rowBytes, 3 * ConnectionRow.rowBytes, 0, 0, 0, 0])
     let topics = test.region.reaches(shard: 0).last
     #expect(topics?.byteCount == TestRegion.configuration.topics * TopicRow.rowBytes)
   }

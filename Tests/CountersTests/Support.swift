@@ -10,7 +10,7 @@ struct TestRegion {
 
   static let configuration = CountersConfiguration(
     shards: 2, connectionsPerShard: 500, publishersPerShard: 8, subscriptionsPerShard: 300,
-    observationsPerShard: 8, topics: 16)
+    observationsPerShard: 8, deliveriesPerShard: 8, topics: 16)
 
   func scribble(where isMeant: (Int) -> Bool) { counters.scribble(where: isMeant) }
 

@@ -9,7 +9,7 @@ import Testing
     private let counters = CountersOnHeap(
       CountersConfiguration(
         shards: 2, connectionsPerShard: 4, publishersPerShard: 4, subscriptionsPerShard: 4,
-        observationsPerShard: 8, topics: 4),
+        observationsPerShard: 8, deliveriesPerShard: 8, topics: 4),
       instance: 2, startedNs: 3_500_000_000)
     var region: CountersRegion { counters.region }
 

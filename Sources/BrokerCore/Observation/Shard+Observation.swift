@@ -9,6 +9,8 @@ extension Shard {
   /// Rows that begin to be used in one turn: as many as are provided for where none is used yet
   /// (see `CountersReserve`). Who gets none then gets one with the next delivery.
   static let watchesPerTurn = 12
+  /// The same of topics whose deliveries are timed.
+  static let deliveriesPerTurn = 24
 
   /// The number under which a subscription is observed; nil where there is no room for it.
   @inline(__always)
@@ -26,6 +28,26 @@ extension Shard {
     subscriptions[subscription].watch = watch
     counters.observationOpened(watch, of: subscription)
     return watch
+  }
+
+  /// The row in which the time of a topic's deliveries is kept; nil where there is none yet.
+  @inline(__always)
+  private func delivery(of topic: UInt32) -> UInt32? {
+    let delivery = topics[topic].delivery
+    return delivery == noSlot ? startDelivery(topic) : delivery
+  }
+
+  /// Topics last, and so do their rows: they come in order.
+  @inline(never)
+  private func startDelivery(_ topic: UInt32) -> UInt32? {
+    guard deliveriesInTurn < Shard.deliveriesPerTurn, deliveriesUsed < counters.deliveries.capacity
+    else { return nil }
+    let delivery = UInt32(deliveriesUsed)
+    deliveriesInTurn += 1
+    deliveriesUsed += 1
+    topics[topic].delivery = delivery
+    counters.deliveryOpened(delivery, of: topic)
+    return delivery
   }
 
   func endWatch(_ subscription: UInt32) {
@@ -76,26 +98,47 @@ extension Shard {
   /// Books a frame that the socket took at `nowNs`.
   func observe(_ frame: TransmitPlan.Frame, nowNs: UInt64) {
     guard ShardCounters.isOn, !frame.isGap else { return }
-    let totalNs = nowNs > frame.time ? nowNs - frame.time : 0
-    if frame.events > 0, topics[frame.before.topic].shared.settings.isKeyed {
-      counters.freshness(frame.before.topic, ns: totalNs, batches: frame.batches)
-    }
     let covered = frame.isPass ? 0 : frame.events + frame.leftEvents
-    guard frame.events | covered > 0, let watch = watch(of: frame.subscription) else { return }
-    if covered > 0 { noteSent(watch, frame, covered, nowNs: nowNs) }
+    guard frame.events | covered > 0 else { return }
+    let watch = watch(of: frame.subscription)
+    if covered > 0, let watch { noteSent(watch, frame, covered, nowNs: nowNs) }
     guard frame.events > 0 else { return }
-    var creditNs: UInt64 = 0
-    var socketNs: UInt64 = 0
-    if watches[watch].hasWaited {
-      let behindNs = watches[watch].behindNs
-      creditNs = min(
-        totalNs, watches[watch].credit.overlap(frame.time, nowNs, behindNs: behindNs))
-      socketNs = min(
-        totalNs - creditNs, watches[watch].socket.overlap(frame.time, nowNs, behindNs: behindNs))
+    let delivery = delivery(of: frame.before.topic)
+    let batches = UInt64(frame.batches)
+    let totalNs = nowNs > frame.time ? nowNs - frame.time : 0
+    let total = StageBuckets.bucket(of: totalNs)
+    if let delivery {
+      counters.aged(delivery, ns: totalNs, bucket: total, batches)
     }
-    counters.stages(
-      watch, totalNs: totalNs, creditNs: creditNs, socketNs: socketNs, batches: frame.batches)
+    guard let watch else { return }
+    counters.aged(watch: watch, ns: totalNs, bucket: total, batches)
+    if watches[watch].hasWaited {
+      observeWaits(watch, delivery, frame, nowNs: nowNs)
+    } else {
+      // All of it was the broker's, as a rule.
+      counters.ringToTurn(watch, delivery, ns: totalNs, bucket: total, batches)
+    }
     if watches[watch].echoNs == 0 { startEcho(watch, frame, nowNs) }
+  }
+
+  /// Books what was waited for, and what remains for the broker, of a frame whose subscription has
+  /// waited.
+  @inline(never)
+  private func observeWaits(
+    _ watch: UInt32, _ delivery: UInt32?, _ frame: TransmitPlan.Frame, nowNs: UInt64
+  ) {
+    let totalNs = nowNs > frame.time ? nowNs - frame.time : 0
+    let behindNs = watches[watch].behindNs
+    let creditNs = min(
+      totalNs, watches[watch].credit.overlap(frame.time, nowNs, behindNs: behindNs))
+    let socketNs = min(
+      totalNs - creditNs, watches[watch].socket.overlap(frame.time, nowNs, behindNs: behindNs))
+    let batches = UInt64(frame.batches)
+    if creditNs > 0 { counters.creditWait(watch, delivery, ns: creditNs, batches) }
+    if socketNs > 0 { counters.socketWait(watch, delivery, ns: socketNs, batches) }
+    let ownNs = totalNs - creditNs - socketNs
+    counters.ringToTurn(
+      watch, delivery, ns: ownNs, bucket: StageBuckets.bucket(of: ownNs), batches)
   }
 
   /// What became of the events that a frame covers, so many.
@@ -122,7 +165,9 @@ extension Shard {
   }
 
   /// Notes what credit will show that the client has dealt with this delivery.
-  private func startEcho(_ watch: UInt32, _ frame: TransmitPlan.Frame, _ nowNs: UInt64) {
+  private func startEcho(
+    _ watch: UInt32, _ frame: TransmitPlan.Frame, _ nowNs: UInt64
+  ) {
     let granted = subscriptions[frame.subscription].creditEvents
     guard granted != .max else { return }
     let delivered = counters.deliveredEvents(frame.subscription)
@@ -134,6 +179,7 @@ extension Shard {
     // Of frames that are booked together it is the first that is waited for.
     watches[watch].echoEvents = watches[watch].firstGrant &+ delivered &- frame.joinedEvents
     watches[watch].echoNs = nowNs
+    watches[watch].echoTopic = frame.before.topic
   }
 
   /// A subscription was granted more.
@@ -144,7 +190,9 @@ extension Shard {
     else { return }
     let sentNs = watches[watch].echoNs
     watches[watch].echoNs = 0
-    counters.echo(watch, ns: realtimeNs > sentNs ? realtimeNs - sentNs : 0)
+    counters.echo(
+      watch, delivery(of: watches[watch].echoTopic),
+      ns: realtimeNs > sentNs ? realtimeNs - sentNs : 0)
   }
 
   // MARK: Fates

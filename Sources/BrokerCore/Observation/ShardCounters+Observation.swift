@@ -19,56 +19,69 @@ extension ShardCounters {
     subscriptions[Int(subscription)].get(.deliveredEvents)
   }
 
-  /// Where the time of a delivery went.
-  @inline(__always)
-  func stages(
-    _ watch: UInt32, totalNs: UInt64, creditNs: UInt64, socketNs: UInt64, batches: UInt32
-  ) {
-    let row = observations[Int(watch)]
-    let count = UInt64(batches)
-    let total = StageBuckets.bucket(of: totalNs)
+  func deliveryOpened(_ delivery: UInt32, of topic: UInt32) {
+    let row = deliveries.activate(Int(delivery))
     row.beginUpdate()
-    row.add(.totalNs, totalNs &* count)
-    row.add(.total, at: total, count)
-    // All of it was the broker's, as a rule.
-    var own = total
-    var ownNs = totalNs
-    if creditNs | socketNs > 0 {
-      ownNs = totalNs - creditNs - socketNs
-      own = StageBuckets.bucket(of: ownNs)
-      Self.waits(row, shard, creditNs: creditNs, socketNs: socketNs, count)
-    }
-    row.add(.ringToTurn, at: own, count)
+    row.set(.topic, topic)
     row.endUpdate()
-    shard.add(.ringToTurn, at: own, count)
-    shard.add(.ringToTurnSumNs, ownNs &* count)
   }
 
-  /// Of the type, not of a value: what is called and not inlined is handed a copy of the value.
-  @inline(never)
-  private static func waits(
-    _ row: ObservationRow, _ shard: ShardRow, creditNs: UInt64, socketNs: UInt64, _ count: UInt64
+  // What follows changes outside of the row's sequence: the words need not agree with others, and a
+  // reader that comes in between misses a part of one frame.
+
+  /// Batches were this old when they were delivered.
+  @inline(__always)
+  func aged(_ delivery: UInt32, ns: UInt64, bucket: Int, _ batches: UInt64) {
+    let row = deliveries[Int(delivery)]
+    row.add(.total, at: bucket, batches)
+    row.add(.totalNs, ns &* batches)
+  }
+
+  @inline(__always)
+  func aged(watch: UInt32, ns: UInt64, bucket: Int, _ batches: UInt64) {
+    let row = observations[Int(watch)]
+    row.add(.total, at: bucket, batches)
+    row.add(.totalNs, ns &* batches)
+  }
+
+  /// The broker's own part of that.
+  @inline(__always)
+  func ringToTurn(
+    _ watch: UInt32, _ delivery: UInt32?, ns: UInt64, bucket: Int, _ batches: UInt64
   ) {
-    if creditNs > 0 {
-      let bucket = StageBuckets.bucket(of: creditNs)
-      row.add(.creditNs, creditNs &* count)
-      row.add(.creditWait, at: bucket, count)
-      shard.add(.creditWait, at: bucket, count)
-      shard.add(.creditWaitSumNs, creditNs &* count)
-    }
-    if socketNs > 0 {
-      let bucket = StageBuckets.bucket(of: socketNs)
-      row.add(.socketNs, socketNs &* count)
-      row.add(.socketWait, at: bucket, count)
-      shard.add(.socketWait, at: bucket, count)
-      shard.add(.socketWaitSumNs, socketNs &* count)
-    }
+    observations[Int(watch)].add(.ringToTurn, at: bucket, batches)
+    guard let delivery else { return }
+    let row = deliveries[Int(delivery)]
+    row.add(.ringToTurn, at: bucket, batches)
+    row.add(.ringToTurnNs, ns &* batches)
   }
 
-  func echo(_ watch: UInt32, ns: UInt64) {
-    observations[Int(watch)].add(.echo, at: StageBuckets.bucket(of: ns), 1)
-    shard.add(.echo, at: StageBuckets.bucket(of: ns), 1)
-    shard.add(.echoSumNs, ns)
+  func creditWait(_ watch: UInt32, _ delivery: UInt32?, ns: UInt64, _ batches: UInt64) {
+    let bucket = StageBuckets.bucket(of: ns)
+    let row = observations[Int(watch)]
+    row.add(.creditNs, ns &* batches)
+    row.add(.creditWait, at: bucket, batches)
+    guard let delivery else { return }
+    deliveries[Int(delivery)].add(.creditNs, ns &* batches)
+    deliveries[Int(delivery)].add(.creditWait, at: bucket, batches)
+  }
+
+  func socketWait(_ watch: UInt32, _ delivery: UInt32?, ns: UInt64, _ batches: UInt64) {
+    let bucket = StageBuckets.bucket(of: ns)
+    let row = observations[Int(watch)]
+    row.add(.socketNs, ns &* batches)
+    row.add(.socketWait, at: bucket, batches)
+    guard let delivery else { return }
+    deliveries[Int(delivery)].add(.socketNs, ns &* batches)
+    deliveries[Int(delivery)].add(.socketWait, at: bucket, batches)
+  }
+
+  func echo(_ watch: UInt32, _ delivery: UInt32?, ns: UInt64) {
+    let bucket = StageBuckets.bucket(of: ns)
+    observations[Int(watch)].add(.echo, at: bucket, 1)
+    guard let delivery else { return }
+    deliveries[Int(delivery)].add(.echo, at: bucket, 1)
+    deliveries[Int(delivery)].add(.echoNs, ns)
   }
 
   /// Adds to the run at `place`, if that goes on, or begins a new one.
@@ -113,15 +126,10 @@ extension ShardCounters {
   // MARK: Topics
 
   /// The owner: batches were appended that had been read so long before.
+  @inline(__always)
   func readToRing(_ id: UInt32, ns: UInt64, batches: Int) {
     guard Self.isOn else { return }
     topics[Int(id)].add(.readToRing, at: StageBuckets.bucket(of: ns), UInt64(batches))
     topics[Int(id)].add(.readToRingSumNs, ns &* UInt64(batches))
-  }
-
-  /// Values of a keyed topic were this old when they were delivered.
-  @inline(__always)
-  func freshness(_ id: UInt32, ns: UInt64, batches: UInt32) {
-    topics[Int(id)].addFreshness(ns: ns, batches: UInt64(batches))
   }
 }

@@ -77,10 +77,13 @@ extension StatsReport {
 
   private func topic(_ row: RowSnapshot<TopicRow>, _ json: inout JSONWriter) {
     json.object { json in
-      fields(
-        row, &json, leaveOut: ["subscriptions", "publishers", "readToRing", "freshness"])
-      Self.stage("readToRing", row[.readToRing], &json)
-      Self.stage("freshness", row[.freshness], &json)
+      fields(row, &json, leaveOut: ["subscriptions", "publishers", "readToRing"])
+      Self.stage("readToRing", StageHistogram(row[.readToRing]), &json)
+      if Self.isKeyed(row) {
+        let total = times(row)?.all.total.histogram
+        Self.stage("freshness", total ?? StageHistogram(), &json)
+      }
+      times(of: row, &json)
       json.field("subscriptions", subscriptions(of: row))
       json.field("publishers", publishers(of: row))
       json.field("eventsInPerSecond", rate(row, .eventsIn))

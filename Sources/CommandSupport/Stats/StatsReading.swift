@@ -122,6 +122,8 @@ public struct StatsReport: Sendable {
   private let topicNames: [UInt32: String]
   private let publishersByTopic: [UInt32: UInt64]
   private let subscriptionsByPattern: [String: UInt64]
+  private let times: [UInt32: DeliveryTimes]
+  private let timesBefore: [UInt32: DeliveryTimes]
 
   /// - Parameter before: an earlier reading; ignored where it is of another broker.
   public init(_ now: StatsReading, since before: StatsReading? = nil) {
@@ -149,6 +151,8 @@ public struct StatsReport: Sendable {
     subscriptionsByPattern = now.snapshot.subscriptions.reduce(into: [:]) {
       $0[$1[.pattern], default: 0] += 1
     }
+    times = now.snapshot.deliveryTimesOfTopics
+    timesBefore = before?.snapshot.deliveryTimesOfTopics ?? [:]
     topicNames = Dictionary(
       now.snapshot.topics.map { ($0[.id], $0[.name]) }, uniquingKeysWith: { first, _ in first })
   }
@@ -248,6 +252,12 @@ public struct StatsReport: Sendable {
   /// The same topic in the earlier reading.
   func earlier(_ topic: RowSnapshot<TopicRow>) -> RowSnapshot<TopicRow>? {
     topicsBefore[Self.identity(topic)]
+  }
+
+  /// Where the time of a topic's events went, since the start and up to the earlier reading; nil
+  /// where nothing of it was delivered.
+  func times(_ topic: RowSnapshot<TopicRow>) -> (all: DeliveryTimes, before: DeliveryTimes?)? {
+    times[topic[.id]].map { ($0, timesBefore[topic[.id]]) }
   }
 
   // MARK: Names

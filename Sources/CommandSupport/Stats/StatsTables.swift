@@ -21,8 +21,8 @@ extension StatsReport {
     }
     return [
       shardSection(), topicSection(limit), subscriptionSection(subscriptions),
-      ledgerSection(subscriptions), timeSection(limit), publisherSection(limit), connectionSection(limit),
-      endedSection(),
+      ledgerSection(subscriptions), topicTimeSection(limit), timeSection(limit),
+      publisherSection(limit), connectionSection(limit), endedSection(),
     ]
   }
 
@@ -76,8 +76,8 @@ extension StatsReport {
         size(rate(row, .bytesIn)), HumanNumber.short(row[.eventsIn]),
         HumanNumber.size(row[.bytesIn]), "\(row[.firstSequence])", "\(row[.nextSequence])",
         HumanNumber.size(row[.ringBytes]), "\(subscriptions(of: row))",
-        "\(publishers(of: row))", Self.text(stage(row, .readToRing), 0.99),
-        Self.text(stage(row, .freshness), 0.5), Self.text(stage(row, .freshness), 0.99),
+        "\(publishers(of: row))", Self.text(readToRing(row), 0.99),
+        Self.text(freshness(row), 0.5), Self.text(freshness(row), 0.99),
         "\(row[.shard])",
       ])
     }
