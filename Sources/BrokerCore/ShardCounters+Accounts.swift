@@ -87,7 +87,6 @@ extension ShardCounters {
     shard.add(.droppedEvents, events)
   }
 
-  /// Inlined, as a call would be handed a copy of all that a shard's counters are.
   @inline(__always)
   func delivered(_ connection: UInt32, _ frame: TransmitPlan.Frame, nowNs: UInt64) {
     guard Self.isOn else { return }

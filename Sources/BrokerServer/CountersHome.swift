@@ -150,40 +150,44 @@ struct CountersReserve {
   /// How far ahead: more rows than a shard can begin to use in one turn that accepts 128
   /// connections and reads their first frames.
   private static let aheadBytes = 128 << 10
-  /// How far where nothing is used yet: what is reserved counts as resident, and there are five
+  /// How far where nothing is used yet: what is reserved counts as resident, and there are six
   /// tables for each shard.
   private static let firstBytes = 32 << 10
 
   private let home: CountersHome
-  private var tables: [(reach: TableReach, reservedBytes: Int)]
+  private struct Ahead {
+    let reach: TableReach
+    var reservedBytes = 0
+    /// Rows in use from which on there is to be more; looked at in every turn.
+    var lastsFor: UInt32 = 0
+  }
+  private var tables: [Ahead]
   private var hasSaidSo = false
 
   init(_ home: CountersHome, shard: Int) {
     self.home = home
-    tables = home.region.reaches(shard: shard).map { ($0, 0) }
-    keepAhead()
+    tables = home.region.reaches(shard: shard).map { Ahead(reach: $0) }
+    for index in tables.indices { grow(index) }
   }
 
   /// To be called once a turn.
   mutating func keepAhead() {
-    for index in tables.indices {
-      let (reach, reserved) = tables[index]
-      let used = reach.usedBytes
-      let needed = used == 0 ? Self.firstBytes : used + Self.aheadBytes
-      if reserved < reach.byteCount && needed > reserved {
-        grow(index)
-      }
+    for index in tables.indices where tables[index].reach.usedRows > tables[index].lastsFor {
+      grow(index)
     }
   }
 
   private mutating func grow(_ index: Int) {
-    let (reach, reserved) = tables[index]
+    let reach = tables[index].reach
+    let reserved = tables[index].reservedBytes
     // Two steps at once, so that the next one is not due with the next row.
     let used = reach.usedBytes
     let wanted = min(
       reach.byteCount, used == 0 ? Self.firstBytes : used + 2 * Self.aheadBytes)
     tables[index].reservedBytes = wanted
-    guard home.file != nil else { return }
+    tables[index].lastsFor =
+      wanted == reach.byteCount ? .max : reach.rows(within: max(0, wanted - Self.aheadBytes))
+    guard home.file != nil, wanted > reserved else { return }
     do throws(SystemError) {
       try home.file!.reserve(offset: reach.offset + reserved, byteCount: wanted - reserved)
     } catch {
@@ -198,6 +202,7 @@ struct CountersReserve {
     let page = memoryPageBytes
     let start = (reserved + page - 1) / page * page
     tables[index].reservedBytes = reach.byteCount
+    tables[index].lastsFor = .max
     if start >= reach.byteCount { return }
     do throws(SystemError) {
       try home.file!.detach(
