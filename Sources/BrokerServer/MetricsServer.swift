@@ -36,7 +36,8 @@ final class StopEvent: Sendable {
 }
 
 private final class MetricsLoop {
-  /// Connections at once; more are closed as they come. A scraper keeps one.
+  /// Connections at once. For one more, that is closed which has done nothing for the longest: a
+  /// scraper comes again, and must not be kept out by who is silent.
   private static let connectionsMax = 16
   /// How long a connection may do nothing, or take to read an answer; scrapers ask every 15 to 60
   /// seconds and begin anew where theirs was closed.
@@ -93,9 +94,12 @@ private final class MetricsLoop {
 
   private func accept() {
     while let accepted = listener.accept(0) {
-      guard !accepted.isRefused, connections.count < Self.connectionsMax else {
+      guard !accepted.isRefused else {
         Socket.close(accepted.fd)
         continue
+      }
+      if connections.count == Self.connectionsMax {
+        connections.min { $0.value.lastNs < $1.value.lastNs }.map { close($0.key) }
       }
       lastWord += 1
       do throws(SystemError) {

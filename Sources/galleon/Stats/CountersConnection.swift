@@ -36,6 +36,8 @@ final class CountersConnection {
   /// The longest heartbeat interval there is: nothing is said between two readings.
   private static let heartbeatMs = UInt32(WireLimits.heartbeatMsMax)
   private static let receiveBytes = 65536
+  /// How often it is looked, while nothing comes, whether that is still waited for.
+  private static let cancelNs: Int64 = 100_000_000
 
   private enum Answer {
     case welcome
@@ -49,8 +51,13 @@ final class CountersConnection {
   private let socket: FileDescriptor
   private var received: [UInt8] = []
   private var correlation: UInt32 = 0
+  /// Asked now and then while the broker is silent: whether to wait no longer.
+  var isCancelled: () -> Bool
 
-  init(_ addresses: [SocketAddress]) throws(CountersProblem) {
+  init(
+    _ addresses: [SocketAddress], _ isCancelled: @escaping () -> Bool
+  ) throws(CountersProblem) {
+    self.isCancelled = isCancelled
     do throws(SystemError) {
       socket = try Socket.connect(toFirstOf: addresses, timeoutNs: Self.answerTimeoutNs)
     } catch {
@@ -181,13 +188,15 @@ final class CountersConnection {
   }
 
   private func fill(_ deadlineNs: UInt64) throws(CountersProblem) {
-    let now = Clock.monotonicNs()
     var chunk = [UInt8](repeating: 0, count: Self.receiveBytes)
     let outcome = unsafe chunk.withUnsafeMutableBytes { buffer -> Result<IOResult, SystemError> in
       do throws(SystemError) {
-        let left = deadlineNs > now ? Int64(deadlineNs - now) : 0
-        guard try Poll.wait(socket.rawValue, for: .readable, timeoutNs: left) else {
-          throw SystemError(.timedOut, "recv")
+        while true {
+          let now = Clock.monotonicNs()
+          let left = deadlineNs > now ? Int64(deadlineNs - now) : 0
+          let waitNs = min(left, Self.cancelNs)
+          if try Poll.wait(socket.rawValue, for: .readable, timeoutNs: waitNs) { break }
+          if left == 0 || isCancelled() { throw SystemError(.timedOut, "recv") }
         }
         return .success(try unsafe Socket.receive(socket.rawValue, buffer))
       } catch {

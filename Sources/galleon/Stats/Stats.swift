@@ -85,6 +85,7 @@ enum Stats {
     } catch {
       throw .inputOutput("signals", error)
     }
+    source.isCancelled = { wakeups.hasEnded() }
     if command.isJSON || !Terminal.isTerminal(Stream.standardOutput) {
       try watchPlain(command, &source, first, wakeups)
     } else {
@@ -96,7 +97,7 @@ enum Stats {
   /// One report after the other, until the end.
   private static func watchPlain(
     _ command: StatsCommand, _ source: inout StatsSource, _ first: StatsReading,
-    _ wakeups: borrowing Wakeups
+    _ wakeups: Wakeups
   ) throws(CommandFailure) {
     var before = first
     var dueNs = Clock.monotonicNs()
@@ -105,7 +106,13 @@ enum Stats {
       while let wakeup = wakeups.wait(untilNs: dueNs) {
         if wakeup == .end { return }
       }
-      let now = try reading(&source)
+      let now: StatsReading
+      do throws(CommandFailure) {
+        now = try reading(&source)
+      } catch {
+        if wakeups.hasEnded() { return }
+        throw error
+      }
       try show(StatsReport(now, since: before), command)
       if !command.isJSON { try Console.write("\n") }
       before = now
@@ -122,7 +129,7 @@ enum Stats {
 
   private static func watchScreen(
     _ command: StatsCommand, _ source: inout StatsSource, _ first: StatsReading,
-    _ wakeups: borrowing Wakeups
+    _ wakeups: Wakeups
   ) throws(CommandFailure) {
     let screen = try StatsScreen()
     if let keyboard = screen.keyboard { wakeups.watch(keyboard) }

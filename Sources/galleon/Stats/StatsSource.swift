@@ -12,6 +12,8 @@ struct StatsSource {
   private var place: Place
   /// Which counters are read.
   var tables = CountersSnapshot.usualTables
+  /// Asked now and then while a broker is silent: whether to wait for it no longer.
+  var isCancelled: () -> Bool = { false }
 
   init(_ wanted: StatsCommand.Place) throws(CommandFailure) {
     switch wanted {
@@ -42,6 +44,7 @@ struct StatsSource {
       // The broker may have been restarted between two readings: a session that is over is no
       // reason to give up.
       if let open {
+        open.isCancelled = isCancelled
         do throws(CountersProblem) {
           return try Self.reading(open.snapshot(tables), url)
         } catch {
@@ -50,7 +53,7 @@ struct StatsSource {
           if error.isSilence { throw error }
         }
       }
-      let connection = try CountersConnection(addresses)
+      let connection = try CountersConnection(addresses, isCancelled)
       let reading = try Self.reading(connection.snapshot(tables), url)
       place = .network(url: url, addresses: addresses, connection: connection)
       return reading

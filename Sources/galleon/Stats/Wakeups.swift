@@ -1,7 +1,7 @@
 import LinuxIO
 
 /// What ends the wait between two readings before its time.
-struct Wakeups: ~Copyable {
+final class Wakeups {
   enum Wakeup {
     case end
     case resized
@@ -13,6 +13,7 @@ struct Wakeups: ~Copyable {
 
   private let signals: SignalFD
   private let epoll: Epoll
+  private var isEnded = false
 
   init() throws(SystemError) {
     let signals = try SignalFD(
@@ -28,8 +29,17 @@ struct Wakeups: ~Copyable {
     try? epoll.add(keyboard, .readable, userWord: Self.keyboardWord)
   }
 
+  /// Whether somebody has asked for the end. A new size is seen with the next drawing.
+  func hasEnded() -> Bool {
+    while let next = try? signals.next() {
+      if next.signal != .windowChanged { isEnded = true }
+    }
+    return isEnded
+  }
+
   /// Nil when the time has come.
   func wait(untilNs deadlineNs: UInt64) -> Wakeup? {
+    if isEnded { return .end }
     var events = Epoll.EventBuffer(capacity: 2)
     let now = Clock.monotonicNs()
     let left = deadlineNs > now ? Int64(deadlineNs - now) : 0

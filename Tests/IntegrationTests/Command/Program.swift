@@ -98,6 +98,11 @@ enum Program {
 
     func object() throws -> [String: Any] { try jsonObject(try line()) }
 
+    /// Whether it writes nothing for so long.
+    func isSilent(forNs ns: Int64) throws -> Bool {
+      try !Poll.wait(outputFD, for: .readable, timeoutNs: ns)
+    }
+
     /// Everything up to the end of its output.
     func rest() throws -> String {
       var all: [String] = []

@@ -171,6 +171,22 @@ struct StatsTests {
     #expect(watch.errorText.isEmpty)
   }
 
+  /// Also where the broker says nothing.
+  @Test func watchingEndsWhenAsked() throws {
+    let broker = try BrokerProgram()
+    let watch = try broker.start(["stats", "--watch", "--json", "--interval", "50ms"])
+    _ = try watch.object()
+    try broker.running.send(.stop)
+    // It has begun to wait: nothing comes for several intervals.
+    while try !watch.isSilent(forNs: 500_000_000) { _ = try watch.object() }
+    let began = Clock.monotonicNs()
+    try watch.send(.interrupt)
+    #expect(try watch.wait() == .exited(0))
+    #expect(Clock.monotonicNs() - began < 2_000_000_000)
+    #expect(watch.errorText.isEmpty)
+    try broker.running.send(.proceed)
+  }
+
   @Test func watchedOnATerminal() throws {
     let broker = try BrokerProgram()
     let terminal = try PseudoTerminal(columns: 80, rows: 24)
