@@ -128,8 +128,6 @@ struct Workload: Sendable {
       name: "1to19800", about: "64 events in flight to 19,800 subscribers",
       measure: .deliveriesPerSecond, goals: [.times(3, of: "nats", contender: "galleon")],
       subscribers: 19_800, pace: .rounds(events: 64), patienceSeconds: 20),
-    stalled(1),
-    stalled(10),
     latest(0),
     latest(100),
   ] + isolation
@@ -239,13 +237,5 @@ struct Workload: Sendable {
       contenders: contenders(policy), subscribers: 9000, stalled: count, stalledPolicy: policy,
       besideRounds: isolationRounds, stallSeconds: manyStallSeconds, keys: keys(policy),
       pace: .rounds(events: 64), patienceSeconds: 20)
-  }
-
-  private static func stalled(_ count: Int) -> Workload {
-    Workload(
-      name: "stalled-\(count)", about: "one healthy subscriber beside \(count) that never read",
-      measure: .eventsPerSecond,
-      goals: [.share(0.9, ofWorkload: "1to1-128", contender: "galleon")],
-      contenders: ["galleon", "nats", "redis"], stalled: count)
   }
 }
