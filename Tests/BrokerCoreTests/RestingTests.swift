@@ -297,4 +297,48 @@ import WireSupport
     test.publish(sequence + 1, ("a", "1"))
     #expect(try test.taken() == [.event(sequence + 1, "a", "1")])
   }
+
+  /// Patterns that conflate and match many topics: where the ring runs over one topic after the
+  /// other, nobody is roused, which would move the cursors in all of them each time.
+  @Test(arguments: [1, 2])
+  func whatConflatesManyTopicsLeavesEachRingApart(shards: Int) throws {
+    var limits = Self.limits()
+    limits.topicRetentionBytes = 16 << 10
+    let core = CoreHarness(limits, shards: shards)
+    let topics: ClosedRange<UInt32> = 1...8
+    let subscribers = [2, 4, 6]
+    core.hello(1)
+    for ref in topics { core.openTopic(1, "a.\(ref)", ref: ref, options: .keyed) }
+    for number in subscribers {
+      core.hello(number)
+      core.subscribe(number, "a.*", policy: .latest, events: 0)
+    }
+    func publish(_ sequence: UInt64, _ filling: String, ref: UInt32) {
+      let key = "\(sequence % 4)"
+      core.publish(1, Selection.batch(sequence, [(key, filling)]), ref: ref)
+    }
+    for sequence in UInt64(1)...20 {
+      for ref in topics { publish(sequence, "", ref: ref) }
+    }
+    let shard = core.shards[1 % shards]
+    let places = subscribers.count * topics.count
+    #expect(shard.restingCount == subscribers.count && shard.passes.used == 0)
+    #expect(shard.usage.cursors == places)
+    let rests = shard.restNumber
+    let filling = String(repeating: "x", count: 4000)
+    for ref in topics {
+      for sequence in UInt64(21)...60 { publish(sequence, filling, ref: ref) }
+      // Each has left this ring, and the rings that are still whole keep their places.
+      #expect(shard.passes.used == Int(ref) * subscribers.count)
+      #expect(shard.restingCount == subscribers.count)
+    }
+    #expect(shard.restNumber == rests)
+    for number in subscribers { credit(core, number) }
+    #expect(shard.restingCount == 0 && shard.usage.cursors == 0)
+    for slot in subscribers.indices {
+      let ledger = row(core, shard: 1 % shards, slot).ledger
+      #expect(ledger.matched.events == 60 * UInt64(topics.count) && ledger.lag.events == 0)
+      #expect(ledger.matched == ledger.sum && ledger.delivered.events == 4 * UInt64(topics.count))
+    }
+  }
 }

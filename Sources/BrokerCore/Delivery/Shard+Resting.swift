@@ -11,7 +11,8 @@ import WireFormat
 // for all; it is booked in the subscription's account when it wakes, and every now and then before,
 // so that the account balances at every moment and is a little late at most. Where the ring runs
 // over resting cursors they stand at one place together, and each one's loss is booked when it is
-// needed. Those that conflate the topic are roused instead, leave the ring, and rest again.
+// needed. Those that conflate the topic leave the ring instead, once, and go on resting: that costs
+// as many steps as there are such cursors in this one topic, whatever else they rest in.
 //
 // It is roused before it is sent something (when it is served and its socket takes something),
 // before it is changed, and before it ends.
@@ -282,11 +283,9 @@ extension Shard {
         !isOutOfRing(cursor)
       else { return }
       let subscription = cursors[cursor].subscription
-      if conflates(subscription, id) {
-        // It rests again, out of the ring, and the ring is not its affair any more.
-        rouse(subscription)
-        if beginPass(cursor, isState: false) { return }
-      }
+      // It rests on, out of the ring, which is not its affair any more; its cursors in other topics
+      // are not looked at.
+      if conflates(subscription, id), beginPass(cursor, isState: false) { return }
       let isShared = topics[id].overrun != noSlot && topics[id].overrunAt.sequence == floor
       let start =
         isShared ? topics[id].overrunAt : pageStart(cursors[cursor].page, id: id, at: floor)
