@@ -341,4 +341,71 @@ import WireSupport
       #expect(ledger.matched == ledger.sum && ledger.delivered.events == 4 * UInt64(topics.count))
     }
   }
+
+  /// A client that is sent the state first and takes little of it rests as well: rows are not
+  /// written for it, and it gets the rest of the state before what came meanwhile.
+  @Test(arguments: [1, 2], [UInt64(0), 2])
+  func whatBeginsWithAStateRests(shards: Int, credit: UInt64) throws {
+    let test = Selection(shards: shards, Self.limits())
+    let shard = test.core.shards[test.core.connections[2]!.shard]
+    test.publish(1, ("a", "1"), ("b", "2"), ("c", "3"))
+    test.subscribe(SetPolicy(policy: .lossless), start: .state, events: credit)
+    let first = try test.taken()
+    #expect(first.count { Selection.isEvent($0) } == Int(credit))
+    for sequence in UInt64(4)...9 { test.publish(sequence, ("d", "\(sequence)")) }
+    #expect(shard.restingCount == 1 && shard.passes.used == 1)
+    test.core.advance(milliseconds: 30)
+    test.publish(10, ("d", "10"))
+    test.core.advance(milliseconds: 30)
+    // The clock stands still from here on.
+    test.publish(11, ("a", "11"))
+    let before = test.ledger.matched.events
+    for sequence in UInt64(12)...20 { test.publish(sequence, ("d", "\(sequence)")) }
+    #expect(test.ledger.matched.events == before && shard.restingCount == 1)
+    test.grant()
+    let sent = first + (try test.taken())
+    // Key a has a newer record by then, which comes behind the state.
+    let state = sent.prefix { if case .passed = $0 { false } else { true } }
+    #expect(state.first == .reset && state.contains(.event(2, "b", "2")))
+    #expect(state.contains(.event(3, "c", "3")))
+    let ring = sent.dropFirst(state.count + 1)
+    let events = (UInt64(4)...20).map { Selection.Sent.event($0, $0 == 11 ? "a" : "d", "\($0)") }
+    #expect(Array(ring) == events)
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+    #expect(shard.restingCount == 0 && shard.usage.cursors == 0 && shard.passes.used == 0)
+  }
+
+  /// The ring runs over one that rests before it has been sent its state: what is lost behind the
+  /// state is told behind it; what conflates is sent the state anew instead, up to now.
+  @Test(arguments: [1, 2], [Policy.lossless, .latest])
+  func theRingRunsOverWhoAwaitsAState(shards: Int, policy: Policy) throws {
+    var limits = Self.limits()
+    limits.topicRetentionBytes = 16 << 10
+    let test = Selection(shards: shards, limits)
+    let shard = test.core.shards[test.core.connections[2]!.shard]
+    test.publish(1, ("a", "1"), ("b", "2"))
+    test.subscribe(SetPolicy(policy: policy), start: .state)
+    for sequence in UInt64(3)...20 { test.publish(sequence, ("c", "\(sequence)")) }
+    #expect(shard.restingCount == 1)
+    let rests = shard.restNumber
+    let filling = String(repeating: "x", count: 4000)
+    for sequence in UInt64(21)...60 { test.publish(sequence, ("d", filling)) }
+    for sequence in UInt64(61)...64 { test.publish(sequence, ("a", "\(sequence)")) }
+    #expect(shard.restingCount == 1 && shard.restNumber == rests)
+    test.grant()
+    let sent = try test.taken()
+    #expect(sent.first == .reset)
+    let gap = sent.firstIndex { if case .gap(3, _) = $0 { true } else { false } }
+    let passed = try #require(sent.firstIndex { if case .passed = $0 { true } else { false } })
+    if policy == .lossless {
+      #expect(gap == passed + 1 && sent.last == .event(64, "a", "64"))
+      #expect(sent.contains(.event(2, "b", "2")) && !sent.contains(.event(20, "c", "20")))
+    } else {
+      #expect(gap == nil && passed == sent.count - 1)
+      let state = [Selection.Sent.event(2, "b", "2"), .event(20, "c", "20"), .event(64, "a", "64")]
+      #expect(passed == 5 && state.allSatisfy(sent.contains))
+    }
+    #expect(test.ledger.matched == test.ledger.sum && test.ledger.lag.events == 0)
+    #expect(shard.restingCount == 0 && shard.usage.cursors == 0 && shard.passes.used == 0)
+  }
 }

@@ -2,8 +2,8 @@ import Counters
 import WireFormat
 
 // Subscriptions that nothing can be sent to, for want of credit or because their socket is full.
-// However many there are, they cost an event nothing; but one whose pass awaits an answer, or has a
-// state to be sent first, is told of each event until that is over.
+// However many there are, they cost an event nothing; but one whose pass awaits an answer is told
+// of each event until that is over.
 //
 // One that has been found so for a while rests. It keeps its cursors, which are then in lists that
 // nobody goes through for an event; one it lacks it gets with the first event that it lacks one
@@ -73,14 +73,14 @@ extension Shard {
     }
   }
 
-  /// Newest records that were asked for may come at any time, and what begins with a state has it
-  /// to be sent before anything of the ring; neither rests. One whose pass has yet to ask does: its
-  /// cursor is out of the ring, and stays where it is however far the tail goes.
+  /// Newest records that were asked for may come at any time. A pass that has yet to ask does so
+  /// when its subscription has been roused. However far the tail goes before that, the cursor stays
+  /// where it is out of the ring; one behind a state is in the ring, and rests there as any other.
   private func awaitsAnswer(_ subscription: UInt32) -> Bool {
     var awaits = false
     forEach(from: subscriptions[subscription].cursors, of: cursors, \.inSubscription) {
       let pass = cursors[$0].pass
-      if pass != noSlot, passes[pass].isState || passes[pass].step != .idle { awaits = true }
+      if pass != noSlot, passes[pass].step != .idle { awaits = true }
     }
     return awaits
   }
