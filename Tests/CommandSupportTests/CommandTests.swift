@@ -53,6 +53,21 @@ struct CommandTests {
     #expect(sentence { () throws(UsageError) in _ = try pub("t", "--keyed") } != nil)
   }
 
+  @Test func aKeyIsDeletedByItsName() throws {
+    let deleting = try pub("t", "--key", "k", "--delete")
+    #expect(deleting.deletes && deleting.key == "k")
+    #expect(try !pub("t", "--key", "k").deletes)
+    for wrong in [["--delete"], ["--delete", "--key-separator=,"]] {
+      let parsed = try ParsedArguments(["t"] + wrong, of: PubCommand.spec)
+      let problem = sentence { () throws(UsageError) in _ = try PubCommand(parsed) }
+      #expect(problem == "--delete needs --key")
+    }
+    let problem = sentence { () throws(UsageError) in
+      _ = try pub("t", "--key=k", "--delete", "--header=a=b")
+    }
+    #expect(problem == "give --delete or --header, not both")
+  }
+
   @Test func aLineChangesThePolicy() throws {
     let before = try tail("a", "b", "--policy", "drop-oldest", "--max-lag-events", "5")
     let after = try before.changed(by: " latest  --max-age 2s")

@@ -10,6 +10,8 @@ public struct PubCommand: Sendable, Equatable {
   public var key: String?
   /// What stands between the key and the payload of a line.
   public var keySeparator: String?
+  /// The key is deleted, and nothing is read.
+  public var deletes = false
   public var headers: [Header] = []
   /// Every event of the topic must have a key, where it is created.
   public var isKeyed = false
@@ -53,6 +55,10 @@ public struct PubCommand: Sendable, Equatable {
         "A line is KEY TEXT PAYLOAD: what stands before the first TEXT is the event's key, what "
           + "stands behind it the payload."),
       OptionSpec(
+        "delete", nil,
+        "With --key: deletes the key. Publishes one event that says so, without a payload, and "
+          + "reads no input. On a keyed topic it is then what is known of the key."),
+      OptionSpec(
         "keyed", nil,
         "Makes the topic a keyed one where it does not exist yet: every event must have a key, and "
           + "the newest of each is known (tail --policy latest, --from state)."),
@@ -80,6 +86,7 @@ public struct PubCommand: Sendable, Equatable {
       .init(
         "galleon pub hunt.positions --key-separator , --compress lz4 --ack < walks.csv",
         "Publish a file, keyed by its first column, and wait until all of it is accepted:"),
+      .init("galleon pub hunt.positions --key ann --delete", "Delete a key:"),
     ])
 
   public init(_ parsed: ParsedArguments) throws(UsageError) {
@@ -93,6 +100,11 @@ public struct PubCommand: Sendable, Equatable {
     if keySeparator == "" { throw UsageError("--key-separator needs at least one character") }
     if let key, !(1...WireLimits.keyBytesMax).contains(key.utf8.count) {
       throw UsageError("--key has 1 to \(WireLimits.keyBytesMax) bytes")
+    }
+    deletes = parsed.has("delete")
+    if deletes && key == nil { throw UsageError("--delete needs --key") }
+    if deletes && !parsed.all("header").isEmpty {
+      throw UsageError("give --delete or --header, not both")
     }
     for text in parsed.all("header") {
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

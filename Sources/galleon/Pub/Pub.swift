@@ -8,9 +8,9 @@ enum Pub {
   static func run(_ command: PubCommand) throws(CommandFailure) -> ExitCode {
     try TaskRunner.holdSignals()
     let url = BrokerURL(flag: command.url)
-    let input: StandardInput
+    var input: StandardInput?
     do throws(SystemError) {
-      input = try StandardInput()
+      if !command.deletes { input = try StandardInput() }
     } catch {
       throw .inputOutput("standard input", error)
     }
@@ -20,7 +20,7 @@ enum Pub {
       isShown: !command.isQuiet && !command.isJSON && Terminal.isTerminal(Stream.standardError))
     let startNs = Clock.monotonicNs()
     let runner = TaskRunner(
-      interrupt: { input.stop() }, graceNs: 2_000_000_000,
+      interrupt: input.map { input in { input.stop() } }, graceNs: 2_000_000_000,
       tick: line.isShown ? { line.show(progress, startNs) } : nil)
     let ending = try runner.run { await work.run() }
     line.clear()

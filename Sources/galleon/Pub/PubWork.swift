@@ -7,7 +7,8 @@ import WireFormat
 struct PubWork: Sendable {
   let command: PubCommand
   let url: BrokerURL
-  let input: StandardInput
+  /// Nil where a key is to be deleted.
+  let input: StandardInput?
   let progress: PubProgress
 
   func run() async {
@@ -18,7 +19,12 @@ struct PubWork: Sendable {
         let publisher = try await client.publisher(for: command.topic, options: options)
         progress.begin(publisher)
         // The first failure is the cause: what flushing says comes of it.
-        if let failure = await publishAll(publisher) { progress.fail(failure) }
+        if let input {
+          if let failure = await publishAll(of: input, publisher) { progress.fail(failure) }
+        } else if let key = command.key {
+          try await publisher.delete(key: key)
+          progress.add(events: 1, bytes: 0)
+        }
         // What was taken before a line that cannot be published is published all the same.
         try await publisher.flush()
       } catch {
@@ -53,7 +59,9 @@ struct PubWork: Sendable {
   }
 
   /// Publishes all lines; returns why it stopped before the end.
-  private func publishAll(_ publisher: Publisher) async -> CommandFailure? {
+  private func publishAll(
+    of input: StandardInput, _ publisher: Publisher
+  ) async -> CommandFailure? {
     var headers: Headers?
     if !command.headers.isEmpty {
       var given = Headers()
@@ -65,7 +73,7 @@ struct PubWork: Sendable {
       lineBytesMax: WireLimits.batchBytesCeiling + WireLimits.keyBytesMax)
     var writer = LineWriter(command: command, url: url, publisher: publisher, headers: headers)
     do throws(CommandFailure) {
-      while let chunk = try nextChunk() {
+      while let chunk = try nextChunk(of: input) {
         splitter.append(chunk[...])
         try await publishLines(&splitter, &writer)
         progress.add(events: writer.takeEvents(), bytes: writer.takeBytes())
@@ -79,7 +87,7 @@ struct PubWork: Sendable {
     }
   }
 
-  private func nextChunk() throws(CommandFailure) -> [UInt8]? {
+  private func nextChunk(of input: StandardInput) throws(CommandFailure) -> [UInt8]? {
     do throws(SystemError) {
       return try input.read()
     } catch {

@@ -42,6 +42,27 @@ struct PublishTailTests {
     }
   }
 
+  @Test func aStateKnowsThatAKeyIsDeleted() throws {
+    let broker = try BrokerProgram()
+    let lines = Array("a,1\nb,2\n".utf8)
+    let sent = try broker.run(["pub", "map", "--keyed", "--key-separator", ","], input: lines)
+    #expect(sent.status == .exited(0), "\(sent.error)")
+    // The input is none of its business.
+    let deleted = try broker.run(
+      ["pub", "map", "--key", "a", "--delete", "--ack", "--json"], input: lines)
+    #expect(deleted.status == .exited(0), "\(deleted.error)")
+    let counts = try jsonObject(deleted.output)
+    #expect(counts["published"] as? Int == 1 && counts["acknowledged"] as? Int == 1)
+    let all = try broker.run(["tail", "map", "--from", "earliest", "--count", "3"])
+    #expect(all.lines.last?.hasSuffix(" map 3 [a] (deleted)") == true)
+    let tail = try broker.start(["tail", "map", "--from", "state", "--count", "2", "--json"])
+    #expect(try tail.object()["stateReset"] as? Bool == true)
+    let state = try [tail.object(), tail.object()]
+    let gone = try #require(state.first { $0["key"] as? String == "a" })
+    #expect(gone["tombstone"] as? Bool == true && gone["sequence"] as? Int == 3)
+    #expect(state.contains { $0["key"] as? String == "b" && $0["payload"] as? String == "2" })
+  }
+
   @Test func jsonHasItsNamesAndBase64ForWhatIsNoText() throws {
     let broker = try BrokerProgram()
     _ = try broker.run(["pub", "t", "--ack"], input: [0x61, 0xFF, 0x0A, 0x62, 0x0A])
