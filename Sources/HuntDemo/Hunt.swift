@@ -23,6 +23,8 @@ final class Hunt: Sendable {
 
   private let schedulesNow: @Sendable (ReplayClock) -> [PlayerSchedule]
   private let steps: StepLedger
+  /// What those know who conflate, by their names.
+  private let maps: [String: StepLedger]
 
   private struct Parts: Sendable {
     var gateways: [Gateway] = []
@@ -41,11 +43,10 @@ final class Hunt: Sendable {
 
   /// How long subscriptions have to take what is left at the end.
   static let catchUpNs: UInt64 = 20_000_000_000
-  /// The share of all positions that the slow one takes.
+  /// The share of all positions that the slow ones take.
   private static let slowShare = 0.1
-  /// How far the slow one may lag, and the map, in seconds of all positions.
+  /// How far the slow one that drops may lag, in seconds of all positions.
   private static let slowLagSeconds = 0.25
-  private static let mapLagSeconds = 2.0
 
   init(walks: [Walk], options: Options) {
     self.walks = walks
@@ -72,6 +73,10 @@ final class Hunt: Sendable {
         return sum + Double(here * entry.element.fixes.count) * 1000 / Double(entry.element.roundMs)
       } * Double(options.speed)
     steps = StepLedger(players: options.players)
+    maps = Dictionary(
+      uniqueKeysWithValues: [mapName, phoneName].map {
+        ($0, StepLedger(players: options.players, mayJump: true))
+      })
   }
 
   // MARK: What the screen asks for
@@ -158,9 +163,11 @@ final class Hunt: Sendable {
   private var watcherSettings: [Watcher.Settings] {
     [
       Watcher.Settings(name: ledgerName, pattern: HuntTopics.everything),
+      Watcher.Settings(name: mapName, pattern: HuntTopics.allPositions, policy: .latest()),
+      // Ten times too slow, and shows everybody's newest place all the same.
       Watcher.Settings(
-        name: "map", pattern: HuntTopics.allPositions,
-        policy: .dropOldest(lagEvents: lag(Self.mapLagSeconds))),
+        name: phoneName, pattern: HuntTopics.allPositions, policy: .latest(),
+        rateMax: max(expectedRate * Self.slowShare, 1)),
       Watcher.Settings(name: "region", pattern: HuntTopics.positions(walks[0].name)),
       Watcher.Settings(name: "treasure board", pattern: HuntTopics.allTreasures),
       Watcher.Settings(name: boardName, pattern: HuntTopics.rewards),
@@ -173,6 +180,8 @@ final class Hunt: Sendable {
 
   private let ledgerName = "ledger"
   private let boardName = "leaderboard"
+  private let mapName = "map"
+  private let phoneName = "map on a phone"
 
   private func lag(_ seconds: Double) -> UInt64 {
     UInt64(max(expectedRate * seconds, 100))
@@ -183,7 +192,9 @@ final class Hunt: Sendable {
       switch watcher.settings.name {
       case self.ledgerName: await watcher.run { event in self.steps.take(event) }
       case self.boardName: await watcher.run { event in self.board.take(event) }
-      default: await watcher.run()
+      default:
+        let map = self.maps[watcher.settings.name]
+        await watcher.run { event in map?.take(event) }
       }
     }
   }
@@ -222,6 +233,10 @@ final class Hunt: Sendable {
     for watcher in watchers {
       var seen = await watcher.finish()
       if seen.name == ledgerName { seen.stepFaults = steps.faults(in: seen) }
+      if let map = maps[seen.name] {
+        seen.stepFaults = map.faults
+        seen.stateFaults = map.differences(from: steps)
+      }
       watched.append(seen)
     }
     for task in watching { await task.value }
@@ -237,7 +252,7 @@ final class Hunt: Sendable {
       while Clock.monotonicNs() < deadlineNs, failure == nil {
         let sums = Sums(published: published, watched: [])
         let seen = watcher.snapshot
-        if seen.events + seen.missing >= sums.published(matching: pattern) { break }
+        if seen.accounted >= sums.published(matching: pattern) { break }
         try? await Task.sleep(nanoseconds: 5_000_000)
       }
     }

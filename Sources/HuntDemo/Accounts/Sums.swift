@@ -20,6 +20,9 @@ struct WatchedSubscription: Sendable, Equatable {
   var account: SubscriptionAccount?
   /// Where a player's steps did not come one by one, as sentences. Only counted by who asks for it.
   var stepFaults: [String] = []
+  /// Where it does not end with every player's last step, as sentences. Only looked for where it
+  /// conflates.
+  var stateFaults: [String] = []
 }
 
 /// Treasures picked up and their points, as the one that gives them and the one that adds them up
@@ -53,8 +56,9 @@ struct Sums: Sendable {
     [
       SumCheck(name: "the broker has all that was published", problems: brokerHasAll()),
       SumCheck(
-        name: "published = delivered + itemised gaps, for every subscription and topic",
+        name: "published = delivered + conflated + itemised gaps, for every subscription and topic",
         problems: everythingIsAccounted()),
+      SumCheck(name: "who conflates ends with every player's last step", problems: stateIsFinal()),
       SumCheck(name: "no gap on the topics that block", problems: noGapOnBlockTopics()),
       SumCheck(
         name: "order kept: sequences and every player's steps without a break",
@@ -88,7 +92,8 @@ struct Sums: Sendable {
         if seen.accounted != topic.published {
           problems.append(
             "\(subscription.name), \(topic.topic): \(topic.published) published, "
-              + "\(seen.events) delivered, \(seen.missingCount) in gaps")
+              + "\(seen.events) delivered, \(seen.conflated) conflated, "
+              + "\(seen.missingCount) in gaps")
         }
       }
       let known = Set(published.map(\.topic))
@@ -97,6 +102,12 @@ struct Sums: Sendable {
       }
     }
     return problems
+  }
+
+  private func stateIsFinal() -> [String] {
+    watched.flatMap { subscription in
+      subscription.stateFaults.map { "\(subscription.name): \($0)" }
+    }
   }
 
   private func noGapOnBlockTopics() -> [String] {
@@ -126,15 +137,17 @@ struct Sums: Sendable {
       }
       let delivered = subscription.topics.values.reduce(0) { $0 + $1.events }
       let missing = subscription.topics.values.reduce(0) { $0 + $1.missingCount }
+      let conflated = subscription.topics.values.reduce(0) { $0 + $1.conflated }
       let matched = published(matching: subscription.pattern)
       if account.matched == matched && account.delivered == delivered
-        && account.dropped + account.expired == missing && account.closed == 0
+        && account.dropped + account.expired == missing && account.leftOut == conflated
+        && account.closed == 0
       {
         return nil
       }
       return "\(subscription.name): \(matched) published, \(delivered) delivered, "
-        + "\(missing) in gaps; the broker says \(account.matched) matched, "
-        + "\(account.delivered) delivered, "
+        + "\(conflated) conflated, \(missing) in gaps; the broker says \(account.matched) matched, "
+        + "\(account.delivered) delivered, \(account.leftOut) left out, "
         + "\(account.dropped + account.expired) dropped, \(account.closed) left"
     }
   }

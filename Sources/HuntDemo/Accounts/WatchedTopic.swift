@@ -8,6 +8,8 @@ struct WatchedTopic: Sendable, Equatable {
   private(set) var missing: [GapCause: UInt64] = [:]
   /// Gaps there were, by cause.
   private(set) var gaps: [GapCause: UInt64] = [:]
+  /// Events that a newer one of their key stood for.
+  private(set) var conflated: UInt64 = 0
   /// The first few places where the order was not kept, or a gap did not fit, as sentences.
   private(set) var faults: [String] = []
   private(set) var faultCount: UInt64 = 0
@@ -20,8 +22,8 @@ struct WatchedTopic: Sendable, Equatable {
 
   var missingCount: UInt64 { missing.values.reduce(0, +) }
   var gapCount: UInt64 { gaps.values.reduce(0, +) }
-  /// Events and what gaps account for.
-  var accounted: UInt64 { events + missingCount }
+  /// Events, and those that gaps and conflation account for.
+  var accounted: UInt64 { events + missingCount + conflated }
 
   mutating func take(sequence: UInt64) {
     if let next, sequence != next {
@@ -29,6 +31,16 @@ struct WatchedTopic: Sendable, Equatable {
     }
     next = sequence &+ 1
     events += 1
+  }
+
+  /// An event of a subscription that conflates: between keys there is no order.
+  mutating func takeInAnyOrder() { events += 1 }
+
+  mutating func take(_ leftOut: LeftOut) {
+    conflated += leftOut.count
+    if leftOut.cause != .conflated || leftOut.expiredCount > 0 {
+      fault("from \(leftOut.first) to \(leftOut.last) something else than older values is left out")
+    }
   }
 
   mutating func take(_ gap: Gap) {

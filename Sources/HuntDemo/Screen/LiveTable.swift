@@ -24,6 +24,7 @@ enum LiveTable {
       TextTable.Column("events/s"),
       TextTable.Column("events", rank: 5),
       TextTable.Column("lag", rank: 1),
+      TextTable.Column("conflated"),
       TextTable.Column("in gaps"),
       TextTable.Column("p50", rank: 2),
       TextTable.Column("p99"),
@@ -34,7 +35,8 @@ enum LiveTable {
       let latency = before.map { row.latency.since($0.latency) } ?? row.latency
       table.add([
         row.name, row.pattern, row.policy, rate(row.events, before?.events, seconds),
-        HumanNumber.short(row.events), HumanNumber.short(row.lag), HumanNumber.short(row.missing),
+        HumanNumber.short(row.events), HumanNumber.short(row.lag),
+        HumanNumber.short(row.conflated), HumanNumber.short(row.missing),
         duration(latency.percentile(0.5)), duration(latency.percentile(0.99)),
         latency.count == 0 ? "-" : duration(row.latency.maxNs),
       ])
@@ -71,6 +73,7 @@ enum LiveTable {
     return "\(stage(now, hunt)): published \(rate(now.published, earlier?.published, seconds))/s, "
       + "delivered \(rate(now.delivered, earlier?.delivered, seconds))/s to \(now.rows.count) "
       + "subscribers, greatest lag \(HumanNumber.short(lag)), "
+      + "\(HumanNumber.short(now.conflated)) conflated, "
       + "\(HumanNumber.short(now.missing)) in gaps, "
       + "lossless p50 \(duration(latency.percentile(0.5))) "
       + "p99 \(duration(latency.percentile(0.99)))"

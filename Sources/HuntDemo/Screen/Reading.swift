@@ -9,6 +9,7 @@ struct Reading: Sendable {
     var pattern: String
     var policy: String
     var events: UInt64
+    var conflated: UInt64
     var missing: UInt64
     var gaps: UInt64
     /// Events that were published and that it has not accounted for.
@@ -30,6 +31,7 @@ struct Reading: Sendable {
   var brokerBytes: UInt64?
 
   var delivered: UInt64 { rows.reduce(0) { $0 + $1.events } }
+  var conflated: UInt64 { rows.reduce(0) { $0 + $1.conflated } }
   var missing: UInt64 { rows.reduce(0) { $0 + $1.missing } }
 
   init(of hunt: Hunt) {
@@ -42,10 +44,11 @@ struct Reading: Sendable {
     published = sums.published.reduce(0) { $0 + $1.published }
     rows = seen.map { settings, state in
       let due = sums.published(matching: settings.pattern)
-      let done = state.events + state.missing
+      let done = state.accounted
       return Row(
         name: settings.name, pattern: settings.pattern, policy: settings.policy.shortName,
-        events: state.events, missing: state.missing, gaps: state.gaps,
+        events: state.events, conflated: state.conflated, missing: state.missing,
+        gaps: state.gaps,
         lag: due > done ? due - done : 0, latency: state.latency)
     }
     latenessNs = hunt.latenessNs

@@ -59,6 +59,7 @@ struct Summary: Sendable {
       TextTable.Column("policy", right: false, rank: 3),
       TextTable.Column("published"),
       TextTable.Column("delivered"),
+      TextTable.Column("conflated"),
       TextTable.Column("in gaps"),
       TextTable.Column("p50", rank: 1),
       TextTable.Column("p99", rank: 1),
@@ -68,7 +69,8 @@ struct Summary: Sendable {
       table.add([
         row.name, row.pattern, row.policy,
         HumanNumber.plain(sums.published(matching: row.pattern)), HumanNumber.plain(row.events),
-        HumanNumber.plain(row.missing), percentile(row, 0.5), percentile(row, 0.99),
+        HumanNumber.plain(row.conflated), HumanNumber.plain(row.missing),
+        percentile(row, 0.5), percentile(row, 0.99),
         row.events == 0 ? "-" : HumanNumber.duration(row.latency.maxNs),
       ])
     }
@@ -117,6 +119,7 @@ struct Summary: Sendable {
       json.field("elapsedNs", reading.elapsedNs)
       json.field("published", reading.published)
       json.field("delivered", reading.delivered)
+      json.field("conflated", reading.conflated)
       json.field("inGaps", reading.missing)
       if let brokerBytesMax { json.field("brokerBytesMax", brokerBytesMax) }
       json.object("rewards") { json in
@@ -172,6 +175,7 @@ struct Summary: Sendable {
       json.field("policy", row.policy)
       json.field("published", sums.published(matching: row.pattern))
       json.field("delivered", row.events)
+      json.field("conflated", row.conflated)
       json.field("inGaps", row.missing)
       for (name, share) in [("p50Ns", 0.5), ("p90Ns", 0.9), ("p99Ns", 0.99), ("p999Ns", 0.999)] {
         if let ns = row.latency.percentile(share) { json.field(name, ns) }

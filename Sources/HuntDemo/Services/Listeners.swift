@@ -30,16 +30,21 @@ final class Leaderboard: Sendable {
   }
 }
 
-/// Follows every player: after step 7 comes step 8, whatever the topic's sequences say.
+/// Follows every player: after step 7 comes step 8, whatever the topic's sequences say; or any later
+/// one, where only the newest is to come.
 struct StepBook: Sendable {
-  private var last: [UInt32]
+  private(set) var last: [UInt32]
+  private let mayJump: Bool
   /// The first few breaks, as sentences; `breakCount` has all.
   private(set) var faults: [String] = []
   private(set) var breakCount: UInt64 = 0
 
   static let faultsMax = 5
 
-  init(players: Int) { last = Array(repeating: 0, count: players) }
+  init(players: Int, mayJump: Bool = false) {
+    last = Array(repeating: 0, count: players)
+    self.mayJump = mayJump
+  }
 
   mutating func take(_ position: PositionPayload) {
     let player = Int(position.player)
@@ -47,7 +52,7 @@ struct StepBook: Sendable {
       fault("there is no player \(position.player)")
       return
     }
-    if position.step != last[player] &+ 1 {
+    if mayJump ? position.step <= last[player] : position.step != last[player] &+ 1 {
       fault("player \(player): step \(position.step) after step \(last[player])")
     }
     last[player] = position.step
@@ -63,11 +68,26 @@ struct StepBook: Sendable {
 final class StepLedger: Sendable {
   private let book: Mutex<StepBook>
 
-  init(players: Int) { book = Mutex(StepBook(players: players)) }
+  init(players: Int, mayJump: Bool = false) {
+    book = Mutex(StepBook(players: players, mayJump: mayJump))
+  }
 
   func take(_ event: Event) {
     guard let position = PositionPayload(decoding: event.payload) else { return }
-    book.withLock { $0.take(position) }
+    take(position)
+  }
+
+  func take(_ position: PositionPayload) { book.withLock { $0.take(position) } }
+
+  /// The last step seen of each player; 0 where there was none.
+  var last: [UInt32] { book.withLock { $0.last } }
+
+  /// Where it does not end with the same steps as another one, the first few as sentences.
+  func differences(from other: StepLedger) -> [String] {
+    let pairs = zip(last, other.last).enumerated().filter { $0.element.0 != $0.element.1 }
+    return pairs.prefix(StepBook.faultsMax).map { player, steps in
+      "player \(player) ends at step \(steps.0), and was at \(steps.1)"
+    } + (pairs.count > StepBook.faultsMax ? ["and \(pairs.count - StepBook.faultsMax) more"] : [])
   }
 
   var faults: [String] {

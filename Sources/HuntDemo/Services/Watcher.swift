@@ -20,6 +20,7 @@ final class Watcher: Sendable {
     var topics: [String: WatchedTopic] = [:]
     var events: UInt64 = 0
     var missing: UInt64 = 0
+    var conflated: UInt64 = 0
     var gaps: UInt64 = 0
     /// From publish to receipt, in the buckets of `LatencyBuckets`.
     var latencyBuckets = [UInt64](repeating: 0, count: LatencyBuckets.count)
@@ -31,8 +32,15 @@ final class Watcher: Sendable {
       LatencyHistogram(buckets: latencyBuckets, maxNs: latencyMaxNs)
     }
 
-    mutating func take(_ event: Event, atNs nowNs: UInt64) {
-      topics[event.topic, default: WatchedTopic()].take(sequence: event.sequence)
+    /// Events, and those it was told it would not get.
+    var accounted: UInt64 { events + missing + conflated }
+
+    mutating func take(_ event: Event, isOrdered: Bool, atNs nowNs: UInt64) {
+      if isOrdered {
+        topics[event.topic, default: WatchedTopic()].take(sequence: event.sequence)
+      } else {
+        topics[event.topic, default: WatchedTopic()].takeInAnyOrder()
+      }
       events += 1
       guard let sentNs = sentTimeNs(of: event.payload) else {
         topics[event.topic]!.fault("event \(event.sequence) is none of the hunt's")
@@ -48,6 +56,11 @@ final class Watcher: Sendable {
       topics[gap.topic, default: WatchedTopic()].take(gap)
       gaps += 1
       missing += gap.count
+    }
+
+    mutating func take(_ leftOut: LeftOut) {
+      topics[leftOut.topic, default: WatchedTopic()].take(leftOut)
+      conflated += leftOut.count
     }
   }
 
@@ -85,17 +98,20 @@ final class Watcher: Sendable {
   func run(_ work: Work? = nil) async {
     let startNs = Clock.monotonicNs()
     var taken: UInt64 = 0
+    let isOrdered = settings.policy != .latest()
     do throws(GalleonError) {
       for try await item in subscription.items {
         switch item {
         case .gap(let gap):
           state.withLock { $0.take(gap) }
-        case .leftOut, .stateReset, .stateComplete:
-          // No policy of the demo leaves events out.
+        case .leftOut(let leftOut):
+          state.withLock { $0.take(leftOut) }
+        case .stateReset, .stateComplete:
+          // These begin with the next event, not with a state.
           break
         case .event(let event):
           let nowNs = Clock.realtimeNs()
-          state.withLock { $0.take(event, atNs: nowNs) }
+          state.withLock { $0.take(event, isOrdered: isOrdered, atNs: nowNs) }
           try await work?(event)
           taken += 1
           if let rate = settings.rateMax, taken % Self.paceEvents == 0 {
