@@ -1,3 +1,4 @@
+import Foundation
 import GalleonClient
 import LinuxIO
 import Testing
@@ -194,5 +195,40 @@ import Testing
     let beyond = try await client.statsPage(offset: page.total, count: 64)
     #expect(beyond.bytes.isEmpty)
     await client.close()
+  }
+
+  /// What lies in the kernel is old news: its room is what was asked for, and does not grow.
+  @Test(arguments: [nil, 64 << 10] as [Int?])
+  func theKernelKeepsLittle(bytes: Int?) async throws {
+    let broker = try BrokerProgram()
+    var options = ClientOptions()
+    if let bytes { options.receiveBufferBytes = bytes }
+    let client = try await GalleonClient.connect(broker.url, options: options)
+    let socket = try #require(try descriptor(toPort: broker.url))
+    // The kernel says twice the number, and allows no more than its administrator.
+    let most = try Files.contents("/proc/sys/net/core/rmem_max", limitBytes: 64)
+    let allowed = try #require(
+      Int(String(decoding: most, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)))
+    let kept = Int(try Socket.get(.receiveBufferBytes, on: socket))
+    #expect(kept == 2 * min(bytes ?? 256 << 10, allowed))
+    await client.close()
+  }
+
+  /// Of this process, that of the socket whose other end is there.
+  private func descriptor(toPort url: String) throws -> Int32? {
+    let port = try #require(url.split(separator: ":").last.flatMap { UInt16($0) })
+    let hex = String(port, radix: 16, uppercase: true)
+    let suffix = ":" + String(repeating: "0", count: 4 - hex.count) + hex
+    let table = try Files.contents("/proc/net/tcp", limitBytes: 1 << 24)
+    // Columns as of proc(5): the third is the remote address, the tenth the inode.
+    let inodes = String(decoding: table, as: UTF8.self).split(separator: "\n").compactMap { line in
+      let columns = line.split(separator: " ")
+      return columns.count > 9 && columns[2].hasSuffix(suffix) ? "socket:[\(columns[9])]" : nil
+    }
+    return try Files.list("/proc/self/fd").first { name in
+      let target = try? FileManager.default.destinationOfSymbolicLink(
+        atPath: "/proc/self/fd/" + name)
+      return target.map(inodes.contains) ?? false
+    }.flatMap { Int32($0) }
   }
 }
