@@ -55,6 +55,18 @@ import WireFormat
           isSample: false, first: 1, last: 5, leftOut: Amount(events: 2, bytes: left),
           expired: Amount(events: 1, bytes: expired)))
     },
+    Scene("too old, in a pass, for its time to live is over", "0 events are too old") { stage in
+      stage.publish(2, ttlMs: 10)
+      stage.clock.advance(by: 11_000_000)
+      stage.select(3, 4)
+      let left = [1, 2, 5].reduce(0) { $0 + (stage.model.charge(Stage.topic, $1, $1) ?? 0) }
+      let expired = stage.model.charge(Stage.topic, 6, 6) ?? 0
+      stage.checker.passed(
+        stage.watch, Stage.topic,
+        Checker.Pass(
+          isSample: false, first: 1, last: 6, leftOut: Amount(events: 3, bytes: left),
+          expired: Amount(events: 1, bytes: expired)))
+    },
     Scene("too old when it was asked for", "is not") {
       $0.publish(2, ttlMs: 10)
       $0.watch.askedNs = $0.clock.realtimeNs + 11_000_000
@@ -63,7 +75,7 @@ import WireFormat
   ]
 
   static let forgotten = [
-    Scene("a key that is gone, and a client that has it", "key 2 ends with 6, not 5") {
+    Scene("a key that is gone, and a client that has it", "no STATE_RESET") {
       $0.select(5, 3, 4)
       $0.pass(1, 5, without: [1, 2])
       $0.publish(2, isTombstone: true)
@@ -81,16 +93,47 @@ import WireFormat
       $0.pass(0, 6, without: [])
       $0.rest()
     },
-    Scene("a value older than what is forgotten", "key 2 has 5, which did not come") {
-      $0.checker.keysFloor = { _ in 5 }
-      $0.select(3, 4)
-      $0.pass(1, 5, without: [1, 2, 5])
+    Scene("a pass that ends early, and the state", nil) {
+      $0.checker.keysFloor = { _ in 4 }
+      $0.select(3)
+      $0.pass(1, 5, without: [1, 2, 4, 5])
+      $0.checker.reset($0.watch, Stage.topic)
+      $0.select(3, 5)
+      $0.pass(0, 5, without: [])
+      $0.rest()
     },
-    Scene("a value for which there is no room", nil) {
+    Scene("a pass that ends early, and another one", "before STATE_RESET") {
+      $0.checker.keysFloor = { _ in 4 }
+      $0.select(3)
+      $0.pass(1, 5, without: [1, 2, 4, 5])
+      $0.publish(1)
+      $0.select(6)
+    },
+    Scene("a pass that ends early, and the ring", "before STATE_RESET") {
+      $0.checker.keysFloor = { _ in 4 }
+      $0.select(3)
+      $0.pass(1, 5, without: [1, 2, 4, 5])
+      $0.publish(1)
+      $0.deliver(6)
+    },
+    Scene("a pass that ends early, with nothing forgotten", "key 2 has 5, which did not come") {
+      $0.select(3, 4)
+      $0.pass(1, 4, without: [1, 2])
+      $0.checker.keysFloor = { _ in 4 }
+      $0.pass(5, 5, without: [5])
+    },
+    Scene("a state without a value older than what is forgotten", "key 2 has 5") {
+      $0.checker.keysFloor = { _ in 5 }
+      $0.checker.reset($0.watch, Stage.topic)
+      $0.select(3)
+      $0.pass(0, 5, without: [])
+    },
+    Scene("a state without a value for which there is no room", nil) {
       $0.checker.keysFloor = { _ in 5 }
       $0.model.noteLackOfKeys(Stage.topic)
-      $0.select(3, 4)
-      $0.pass(1, 5, without: [1, 2, 5])
+      $0.checker.reset($0.watch, Stage.topic)
+      $0.select(3)
+      $0.pass(0, 5, without: [])
     },
   ]
 

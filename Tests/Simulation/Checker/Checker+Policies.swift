@@ -41,6 +41,7 @@ extension Checker {
       fail(watch, fault)
     }
     let place = watch.topics[id]!
+    if place.owesReset { fail(watch, "\(sequence) of topic \(id) comes before STATE_RESET") }
     if place.first != 0, !place.isReset, sequence < place.next {
       fail(watch, "\(sequence) of topic \(id) comes where \(place.next) is next")
     }
@@ -82,6 +83,7 @@ extension Checker {
     watch.topics[id]!.selectedBytes = 0
     watch.topics[id]!.isOverdrawn = false
     watch.topics[id]!.isReset = true
+    watch.topics[id]!.owesReset = false
   }
 
   /// What PASSED says.
@@ -108,6 +110,7 @@ extension Checker {
       place.latestSince = pass.first
       place.selected = selected.selected
     }
+    if place.owesReset { fail(watch, "\(pass) comes before STATE_RESET") }
     if isState != place.isReset {
       fail(watch, "\(pass) ends \(place.isReset ? "a state" : "a pass")")
     }
@@ -125,7 +128,7 @@ extension Checker {
       if place.isOverdrawn { fail(watch, "\(pass): sampled without credit") }
       checkSample(watch, id, pass, place)
     } else if model.topics[id]?.isKeyed == true {
-      checkKeys(watch, id, pass, place)
+      place.owesReset = endsEarly(watch, id, pass, place)
     }
     if pass.isSample { watch.sampledOut += pass.leftOut } else { watch.conflated += pass.leftOut }
     watch.expired += pass.expired
@@ -160,7 +163,8 @@ extension Checker {
       let old = model.batches(id, pass.first, pass.last).reduce(UInt64(0)) { sum, batch in
         let first = max(batch.first, pass.first)
         let next = min(batch.next, pass.last + 1)
-        return isTooOld(watch, batch) ? sum + next - first : sum
+        let isOld = pass.isSample ? isTooOld(watch, batch) : isPastBound(watch, batch)
+        return isOld ? sum + next - first : sum
       }
       if pass.expired.events > old { fail(watch, "\(pass): \(old) events are too old") }
     }
@@ -184,18 +188,29 @@ extension Checker {
   }
 
   /// Each key's newest event of the pass came, unless a newer one will, or it is too old.
-  private func checkKeys(_ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch) {
-    guard let topic = model.topics[id] else { return }
+  /// - Returns: true where some did not since the broker had forgotten one of them, as it may; then
+  ///   the whole state must be next.
+  private func endsEarly(
+    _ watch: Watch, _ id: UInt32, _ pass: Pass, _ place: TopicWatch
+  ) -> Bool {
+    guard let topic = model.topics[id] else { return false }
     let came = Set(place.selected)
+    var isLacking = false
     for key in topic.keys.keys.sorted() {
       guard let newest = model.newest(id, key: key, upTo: pass.last) else { continue }
       if came.contains(newest) { continue }
       if newest < pass.first { continue }
       // A newer one is for the next pass.
       if model.newest(id, key: key) != newest { continue }
-      if pass.first == 0, isTombstone(id, newest) { continue }
-      if isTooOld(watch, id, newest) { continue }
-      if mayBeUnknown(id, newest) { continue }
+      if pass.first == 0, isRemoval(id, newest) { continue }
+      guard let batch = model.batch(id, at: newest) else { continue }
+      if isPastBound(watch, batch) { continue }
+      if pass.first == 0, mayBeUnknown(id, newest) { continue }
+      // With the first that is forgotten of what a pass had yet to bring it ends.
+      if pass.first != 0, pass.first <= keysFloor(id) || newest < topic.seenFrom {
+        isLacking = isLacking || newest >= topic.seenFrom
+        continue
+      }
       fail(watch, "\(pass): key \(key) has \(newest), which did not come")
     }
     for sequence in place.selected {
@@ -205,6 +220,13 @@ extension Checker {
         fail(watch, "\(pass): \(sequence) was not the newest of key \(key)")
       }
     }
+    return isLacking
+  }
+
+  /// Whether an event says that its key is gone, or has come to say so as its time is over.
+  private func isRemoval(_ id: UInt32, _ sequence: UInt64) -> Bool {
+    isTombstone(id, sequence)
+      || (model.batch(id, at: sequence)?.dueNs ?? .max) < clock.latestNs
   }
 
   func isTombstone(_ id: UInt32, _ sequence: UInt64) -> Bool {
@@ -216,7 +238,7 @@ extension Checker {
   private func mayBeUnknown(_ id: UInt32, _ sequence: UInt64) -> Bool {
     if sequence < model.topics[id]?.seenFrom ?? .max { return true }
     // What is there goes only for want of room; that a key is gone may be forgotten at any time.
-    return sequence <= keysFloor(id) && (isTombstone(id, sequence) || model.topics[id]!.lacksKeys)
+    return sequence <= keysFloor(id) && (isRemoval(id, sequence) || model.topics[id]!.lacksKeys)
   }
 
   /// Whether an event need not come any more; true where it is not known.
@@ -225,9 +247,13 @@ extension Checker {
   }
 
   private func isTooOld(_ watch: Watch, _ batch: Model.Batch) -> Bool {
-    if batch.dueNs < clock.latestNs { return true }
+    batch.dueNs < clock.latestNs || isPastBound(watch, batch)
+  }
+
+  /// Whether an event is older than its subscription may want it.
+  private func isPastBound(_ watch: Watch, _ batch: Model.Batch) -> Bool {
     // A pass that was asked for before a change may come behind it.
-    return watch.allTerms.contains {
+    watch.allTerms.contains {
       $0.lagMsMax != 0 && batch.time + UInt64($0.lagMsMax) * 1_000_000 < clock.latestNs
     }
   }

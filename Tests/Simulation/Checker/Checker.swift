@@ -83,6 +83,7 @@ final class Checker {
       if !topic.selected.isEmpty || topic.isReset {
         fail(watch, "a pass in topic \(id) does not end")
       }
+      if topic.owesReset { fail(watch, "topic \(id) goes on before STATE_RESET") }
       if first != topic.next {
         fail(watch, "topic \(id) goes on at \(first), not \(topic.next)")
       }
@@ -164,6 +165,7 @@ final class Checker {
     for (id, topic) in model.topics where matches(watch, id) {
       let end = topic.next
       if let place = watch.topics[id] {
+        if place.owesReset { fail(watch, "\(occasion): no STATE_RESET of \(topic.name)") }
         if !place.selected.isEmpty {
           fail(watch, "\(occasion): a pass in \(topic.name) does not end")
         }

@@ -124,6 +124,8 @@ struct TopicWatch {
   var isOverdrawn = false
   /// The state is being told from the start; it has been told once.
   var isReset = false
+  /// A pass ended early, as the broker has forgotten what it had yet to bring.
+  var owesReset = false
   var hasWholeState = false
   /// From here on the newest event of each key comes.
   var latestSince: UInt64

@@ -40,8 +40,11 @@ extension Client {
       let number = world.random.below(world.swarm.keysMax) + 1
       let key: [UInt8] = [UInt8(ascii: "k"), UInt8(number)]
       let hasKey = state.isKeyed || world.random.percent(20)
-      let isTombstone = hasKey && world.random.percent(15)
-      let most = min(world.swarm.payloadBytesMax, world.swarm.limits.batchBytesMax - 64)
+      let isTombstone =
+        hasKey && world.random.percent(world.swarm.tombstonePercent)
+      let isSmall = world.swarm.smallPercent > 0 && world.random.percent(world.swarm.smallPercent)
+      let most =
+        isSmall ? 60 : min(world.swarm.payloadBytesMax, world.swarm.limits.batchBytesMax - 64)
       let size = isTombstone ? 0 : max(8, world.random.below(most))
       if i > 0 && bytes + size + 16 > world.swarm.limits.batchBytesMax { break }
       let event = Model.Event(publisher: state.uid, number: first + UInt32(i))
@@ -61,7 +64,7 @@ extension Client {
     }
     let codec = session!.codecs.isEmpty ? Codec.none : pickCodec()
     let lies = isLie && codec != .none && !state.isKeyed
-    let ttlMs = world.swarm.usesTTL ? UInt32(world.random.pick([0, 1, 20, 1000])) : 0
+    let ttlMs = world.swarm.usesTTL ? world.random.pick(world.swarm.timesToLiveMs) : 0
     let charge = writer.charge
     var batch = unsafe [UInt8](
       writer.finish(

@@ -47,7 +47,8 @@ final class Client {
       codecs: codecs,
       frameLengthMax: frameLengthMax == 0
         ? UInt32(world.swarm.limits.frameLengthMax) : frameLengthMax)
-    session!.version = world.random.percent(70) ? ProtocolVersion.version : 1
+    let isNewest = world.random.percent(world.swarm.newestVersionPercent)
+    session!.version = isNewest ? ProtocolVersion.version : 1
     let hello = Hello(
       magic: ProtocolVersion.magic, versionMin: 1, versionMax: session!.version, codecs: codecs,
       frameLengthMax: frameLengthMax, heartbeatMs: 0, clientName: "client \(index)")

@@ -14,7 +14,7 @@ struct ByteQueue {
     precondition(n <= count, "more than a queue holds")
     let taken = bytes[head..<head + n]
     head += n
-    if head == bytes.count || head > 1 << 16 {
+    if head == bytes.count || head > max(1 << 16, count) {
       bytes.removeSubrange(0..<head)
       head = 0
     }

@@ -43,9 +43,8 @@ public final class Simulation {
 
   public init(_ plan: RunPlan) {
     self.plan = plan
-    var random = SeededRandom(seed: plan.seed)
-    swarm = Swarm(&random)
-    self.random = random
+    swarm = Swarm(seed: plan.seed)
+    random = SeededRandom(seed: plan.seed, part: 0)
     checker = Checker(model: model, clock: clock)
     broker = Broker(
       limits: swarm.limits, shards: swarm.shards, instance: plan.seed << 16 | 1,

@@ -32,12 +32,20 @@ public struct Swarm: Sendable {
   public var topics: [String] = []
   public var patterns: [String] = []
   public var codecs = CodecSet.all
+  /// Of the sessions, how many speak the newest version of the protocol.
+  public var newestVersionPercent = 70
   public var payloadBytesMax = 200
+  /// Of the payloads, how many are small whatever that is.
+  public var smallPercent = 0
   public var eventsMax = 8
   public var socketBytesMax = 4096
   public var shortWritePercent = 10
   public var creditEventsMax = 50
   public var usesTTL = false
+  /// Of which a batch has one, where any is used; 0 for none.
+  public var timesToLiveMs: [UInt32] = [0, 1, 20, 1000]
+  /// Of the events that have a key, how many remove it.
+  public var tombstonePercent = 15
   public var usesBlock = false
   public var usesKeys = false
   public var keyedPercent = 50
@@ -55,7 +63,7 @@ public struct Swarm: Sendable {
   /// Turns from one look through all tables to the next.
   public var turnsPerCheck = 1
 
-  public init(_ random: inout SeededRandom) {
+  init(_ random: inout SeededRandom) {
     shards = random.within(1...4)
     clients = random.within(2...7)
     operations = Operation.allCases.filter { _ in random.percent(70) }
@@ -84,10 +92,7 @@ public struct Swarm: Sendable {
     if random.percent(2) { gather(&random) }
   }
 
-  static func clients(ofSeed seed: UInt64) -> Int {
-    var random = SeededRandom(seed: seed)
-    return Swarm(&random).clients
-  }
+  static func clients(ofSeed seed: UInt64) -> Int { Swarm(seed: seed).clients }
 
   private mutating func chooseTopics(_ random: inout SeededRandom) {
     // A few that meet often, or many that come and come.
@@ -124,7 +129,7 @@ public struct Swarm: Sendable {
     limits.inputBytes = max(limits.inputBytes, 4 << 20)
   }
 
-  private mutating func chooseLimits(_ random: inout SeededRandom) {
+  mutating func chooseLimits(_ random: inout SeededRandom) {
     limits.batchBytesMax = random.pick([1024, 4096, 4096, 65_536])
     limits.frameLengthMax = limits.batchBytesMax * random.within(2...3) + 256
     limits.ringBytes = (2 << 20) * shards
