@@ -113,6 +113,30 @@ import WireSupport
       try Self.told(core, 2).map(\.by) == [.creditEvents, BlockedBy.none, .socket, BlockedBy.none])
   }
 
+  /// A stop that is due to be told, and events that have become too old with the same turn: their
+  /// GAP goes out, so that nothing stands still, and what waits then is what is told.
+  @Test func whatATurnEndsWithIsTold() throws {
+    let core = CoreHarness()
+    core.hello(1)
+    let open = OpenTopic(
+      mode: .mustCreate, options: [], ackLevel: .accepted, retentionMs: 200, topic: "hunt")
+    core.send(on: 1) { open.encode(into: &$0, ref: 1, correlation: 2) }
+    core.hello(2)
+    core.subscribe(2, "hunt", ref: 5, events: 0)
+    let large = String(repeating: "x", count: 30_000)
+    for sequence in UInt64(1)...3 {
+      core.publish(
+        1, LooseBatch.encoded([.init(payload: large)], publisherSequence: sequence))
+    }
+    _ = core.takeTypes(on: 2)
+    core.stop(milliseconds: 600)
+    core.pump()
+    #expect(try Self.told(core, 2).isEmpty)
+    #expect(core.shards[0].counters.ledger(0).lag.events == 2)
+    core.advance(milliseconds: 100)
+    #expect(try Self.told(core, 2).map(\.pendingEvents) == [2])
+  }
+
   @Test func version1IsToldNothing() throws {
     let core = Self.pair(events: 0, version: 1)
     Self.publish(core, 1)

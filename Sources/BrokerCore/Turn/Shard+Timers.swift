@@ -33,8 +33,13 @@ extension Shard {
     if drain != nil { continueDrain() }
     checkBlocked()
     bookAccounts()
+    if connections.used > 0, nowNs >= nextSweepNs { sweepOn() }
+    // Last: what is told is what the counters say at the end of the turn.
     tellNotices()
-    guard connections.used > 0, nowNs >= nextSweepNs else { return }
+  }
+
+  /// Looks at some more sessions, and with the last of them at the age of what topics keep.
+  private func sweepOn() {
     let end = min(sweepSlot + Shard.sweepRows, UInt32(connections.highWater))
     while sweepSlot < end {
       if connections.isUsed(sweepSlot) {

@@ -39,6 +39,9 @@ struct Tap {
     var first: UInt64
   }
 
+  /// What BLOCKED has told since somebody looked.
+  var stops: [(ref: UInt32, side: BlockedSide, stop: ToldStop)] = []
+
   private(set) var accounts: [UInt32: Account] = [:]
   /// Bytes of the last frame that are still to come.
   private var rest = 0
@@ -73,6 +76,7 @@ struct Tap {
     case .deliverSelected: unsafe noteSelected(header.ref, body)
     case .passed: unsafe notePassed(header.ref, body)
     case .gap: unsafe noteGap(header.ref, body)
+    case .blocked: unsafe noteBlocked(header.ref, body)
     default: break
     }
   }
@@ -111,6 +115,16 @@ struct Tap {
     accounts[ref, default: Account()].lost += Amount(events: count, bytes: bytes)
     let new = Place(first: first, firstBytes: nil, next: last + 1, gap: (bytes, last + 1))
     accounts[ref]!.topics[topic, default: new].next = last + 1
+  }
+
+  private mutating func noteBlocked(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
+    guard let side = unsafe BlockedSide(rawValue: body[0]),
+      let by = unsafe BlockedBy(rawValue: body[1])
+    else { return }
+    let pending = unsafe Amount(
+      events: body.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+      bytes: body.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+    stops.append((ref, side, ToldStop(by: by, pending: pending)))
   }
 
   private mutating func noteSelected(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {

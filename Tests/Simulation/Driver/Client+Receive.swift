@@ -117,8 +117,7 @@ extension Client {
     in bytes: UnsafeRawBufferPointer
   ) throws(WireError) {
     if type == .blocked {
-      _ = try Blocked(reader: &reader)
-      return
+      return stopped(header, try Blocked(reader: &reader))
     }
     guard let watch = session!.subscriptions[header.ref]?.watch else {
       return world.fail("\(type) for \(header.ref)")
@@ -141,6 +140,30 @@ extension Client {
           leftOut: Amount(events: passed.events, bytes: passed.bytes),
           expired: Amount(events: passed.expiredEvents, bytes: passed.expiredBytes)))
     default: world.checker.reset(watch, try StateReset(reader: &reader).topic)
+    }
+  }
+
+  /// BLOCKED has come.
+  private func stopped(_ header: FrameHeader, _ blocked: Blocked) {
+    guard let by = blocked.by, let side = blocked.side else {
+      return world.fail("BLOCKED says \(blocked)")
+    }
+    world.seen["blocked \(side) \(by)", default: 0] += 1
+    let isAllowed: Bool
+    let told: BlockedBy?
+    switch side {
+    case .subscription:
+      isAllowed = [.none, .creditEvents, .creditBytes, .socket, .attaching].contains(by)
+      told = session!.subscriptions[header.ref]?.stop
+      session!.subscriptions[header.ref]?.stop = by
+    case .publisher:
+      isAllowed = [.none, .memory, .subscriber, .draining].contains(by)
+      told = session!.publishers[header.ref]?.stop
+      session!.publishers[header.ref]?.stop = by
+    }
+    guard let told, isAllowed, told != by else {
+      return world.fail(
+        "BLOCKED of \(side) \(header.ref) says \(by) after \(told.map { "\($0)" } ?? "its end")")
     }
   }
 

@@ -1,4 +1,5 @@
 import BrokerCore
+import WireFormat
 
 /// Bytes that wait, first in, first out.
 struct ByteQueue {
@@ -53,6 +54,8 @@ final class Link {
   var creeps = false
   /// Counts what the socket takes.
   var tap = Tap()
+  /// What BLOCKED is still to tell of a number, as the counters had it.
+  var stops: [BlockedSide: [UInt32: [ToldStop]]] = [:]
   /// The broker was told that the socket is full, and is to be told when it is not.
   var isFull = false
   var hasWritableEvent = false

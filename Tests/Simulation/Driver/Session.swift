@@ -16,6 +16,8 @@ struct Session {
     var correlation: UInt32
     var sentBytes: UInt64 = 0
     var creditBytes: UInt64 = 0
+    /// What BLOCKED has told of it.
+    var stop = BlockedBy.none
   }
 
   struct SubscriptionState {
@@ -23,6 +25,8 @@ struct Session {
     var state = State.opening
     var correlation: UInt32
     let watch: Watch
+    /// What BLOCKED has told of it.
+    var stop = BlockedBy.none
   }
 
   var state = State.greeting

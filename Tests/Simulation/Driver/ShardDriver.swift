@@ -217,8 +217,16 @@ final class ShardDriver {
         world.checkLag($0, link, self)
       }
     }
+    for told in link.tap.stops where world.checksStops {
+      if let fault = link.sent(told.stop, told.side, told.ref) {
+        world.fail("shard \(index): \(fault)")
+      }
+    }
+    link.tap.stops = []
     link.toClient.append(offered[..<count])
   }
+
+  func link(_ id: ConnectionID) -> Link? { links[id.word] }
 
   /// What a connection was sent, and whether something waits there that has not begun to be.
   func tap(_ id: ConnectionID) -> (tap: Tap, isBehind: Bool)? {

@@ -38,12 +38,18 @@ extension Simulation {
     }
   }
 
+  /// What BLOCKED tells is looked at with every turn, or not at all.
+  var checksStops: Bool { swarm.turnsPerCheck == 1 }
+
   /// After a turn: what the shard's tables say of one another, and its subscriptions' accounts.
   func checkTurn(_ driver: ShardDriver) {
     // Where there are thousands of rows, not every time.
     if driver.turns % swarm.turnsPerCheck == 0 {
       if let fault = driver.shard.findFault() { fail("shard \(driver.index): \(fault)") }
       ledgers[driver.index].check(driver.shard, model) { driver.tap($0) }
+    }
+    if checksStops {
+      stops[driver.index].check(driver.shard, region, model) { driver.link($0) }
     }
     let owed = drivers.reduce(0) { $0 | $1.shard.wakesOwed }
     for other in drivers where other.isAsleep && owed & 1 << UInt64(other.index) == 0 {

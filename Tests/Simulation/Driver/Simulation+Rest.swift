@@ -123,8 +123,24 @@ extension Simulation {
   }
 
   private func checkSubscriptions(after occasion: String) {
-    forEachSubscription { _, _, watch in
-      if watch.isConfirmed { checker.atRest(watch, after: occasion) }
+    forEachSubscription { client, ref, watch in
+      if watch.isConfirmed {
+        checker.atRest(watch, after: occasion)
+        guard let session = client.session, session.version > 1 else { return }
+        checkStop(watch, session.subscriptions[ref]!.stop, after: occasion)
+      }
+    }
+  }
+
+  /// Whoever is not held back has been told so, and the others of which credit they lack.
+  private func checkStop(_ watch: Watch, _ told: BlockedBy, after occasion: String) {
+    let hasEvents = watch.delivered.events < watch.creditEvents
+    let cause: BlockedBy = hasEvents ? .creditBytes : .creditEvents
+    let isPending = watch.topics.contains { id, place in
+      place.first != 0 && place.next < model.topics[id]?.next ?? 0
+    }
+    if watch.hasCredit ? told != .none : told != cause && (told != .none || isPending) {
+      fail("\(watch.who): \(occasion): BLOCKED told \(told), credit \(watch.hasCredit), \(cause)")
     }
   }
 
@@ -156,6 +172,7 @@ extension Simulation {
     if state.wantsAck && known.acknowledged != known.sent {
       fail("publisher \(state.uid): ACK of \(known.acknowledged) of \(known.sent) events")
     }
+    if state.stop != .none { fail("publisher \(state.uid) is still told of \(state.stop)") }
     if state.isBlock && state.creditBytes <= state.sentBytes {
       fail("publisher \(state.uid) has no credit although nobody holds it back")
     }

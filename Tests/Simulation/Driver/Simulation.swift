@@ -20,6 +20,7 @@ public final class Simulation {
   private(set) var clients: [Client] = []
   var links: [Link] = []
   var ledgers: [LedgerCheck]
+  var stops: [StopCheck]
   /// Inboxes of all sessions there ever were.
   var inboxes: [UInt64] = []
   /// Frames that clients have received, but for heartbeats.
@@ -54,6 +55,7 @@ public final class Simulation {
       broker.canary = plan.canary.flatMap { Canary(rawValue: $0) }
     #endif
     ledgers = (0..<swarm.shards).map { _ in LedgerCheck() }
+    stops = (0..<swarm.shards).map { _ in StopCheck() }
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
