@@ -26,7 +26,8 @@ let counting: [SwiftSetting] =
 let onlyThreadTests = Context.environment["GALLEON_THREAD_TESTS"] != nil
 let threadTests = [
   "CKernel", "CChecksum", "CLZ4", "CZstd", "WireFormat", "Counters", "BrokerCore", "LinuxIO",
-  "CountersSupport", "Simulation", "WireSupport", "BrokerCoreTests", "LinuxIOTests",
+  "CountersSupport", "CommandSupport", "Simulation", "WireSupport", "BrokerCoreTests",
+  "LinuxIOTests",
 ]
 
 // The modules on the data path. Release builds let the optimiser look across their borders and
@@ -132,7 +133,8 @@ let package = Package(
 
     // The whole broker core with clients, network and clock made up, in one thread.
     .target(
-      name: "Simulation", dependencies: ["BrokerCore", "WireFormat", "Counters", "CountersSupport"],
+      name: "Simulation",
+      dependencies: ["BrokerCore", "WireFormat", "Counters", "CountersSupport", "CommandSupport"],
       path: "Tests/Simulation", swiftSettings: strict),
     .executableTarget(
       name: "simulate", dependencies: ["Simulation"], path: "Tools/simulate",

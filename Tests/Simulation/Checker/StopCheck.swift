@@ -32,7 +32,8 @@ struct StopCheck {
   }
 
   private func check(
-    _ view: StopView, _ record: inout Record, _ shard: Shard, _ region: CountersRegion, _ link: Link
+    _ view: StopView, _ record: inout Record, _ shard: Shard, _ region: CountersRegion,
+    _ link: Link
   ) -> String? {
     let said: UInt32
     var pending = Amount()

@@ -11,6 +11,8 @@ struct Tap {
     var conflated = Amount()
     var sampledOut = Amount()
     var topics: [UInt32: Place] = [:]
+    /// What became of the events of each topic.
+    var fates: [UInt32: SentFates] = [:]
     /// What was selected although it had been before the subscription's place, or of which that is
     /// not known yet, as a state that comes first.
     var repeated = Amount()
@@ -101,6 +103,8 @@ struct Tap {
         }
       }
       accounts[ref]!.topics[topic, default: new].next = next
+      accounts[ref]!.fates[topic, default: SentFates()].add(
+        batch.sequence + skip, next - 1, .delivered)
       skip = 0
       at += batch.paddedLength
     }
@@ -115,6 +119,8 @@ struct Tap {
     accounts[ref, default: Account()].lost += Amount(events: count, bytes: bytes)
     let new = Place(first: first, firstBytes: nil, next: last + 1, gap: (bytes, last + 1))
     accounts[ref]!.topics[topic, default: new].next = last + 1
+    let cause = unsafe GapCause(rawValue: body[4]) ?? .several
+    accounts[ref]!.fates[topic, default: SentFates()].add(first, last, .lost(cause))
   }
 
   private mutating func noteBlocked(_ ref: UInt32, _ body: UnsafeRawBufferPointer) {
@@ -134,6 +140,7 @@ struct Tap {
       let batch = unsafe BatchHeader(load: body.baseAddress! + at)
       accounts[ref, default: Account()].delivered += Amount(
         events: UInt64(batch.count), bytes: UInt64(batch.charge))
+      accounts[ref]!.fates[topic, default: SentFates()].select(batch.sequence)
       if let next = accounts[ref]!.topics[topic]?.next {
         if batch.sequence < next {
           accounts[ref]!.repeated += Amount(events: 1, bytes: UInt64(batch.charge))
@@ -163,5 +170,7 @@ struct Tap {
     let new = Place(
       first: first, behindState: first == nil ? next : nil, firstBytes: nil, next: next)
     accounts[ref]!.topics[topic, default: new].next = next
+    accounts[ref]!.fates[topic, default: SentFates()].endPass(
+      word(0), word(1), isSample: isSample)
   }
 }

@@ -1,4 +1,5 @@
 import BrokerCore
+import Counters
 import WireFormat
 
 // What is looked at between the parts of a turn, and after each turn.
@@ -48,6 +49,7 @@ extension Simulation {
       if let fault = driver.shard.findFault() { fail("shard \(driver.index): \(fault)") }
       ledgers[driver.index].check(driver.shard, model) { driver.tap($0) }
     }
+    if swarm.turnsPerCheck == 1, whyRandom.percent(2) { askWhy(driver) }
     if checksStops {
       stops[driver.index].check(driver.shard, region, model) { driver.link($0) }
     }
@@ -55,6 +57,26 @@ extension Simulation {
     for other in drivers where other.isAsleep && owed & 1 << UInt64(other.index) == 0 {
       if other.shard.isAwaitedByOthers {
         fail("shard \(other.index) sleeps over what it was given")
+      }
+    }
+  }
+
+  /// Asks what became of some event for each subscription of a shard.
+  func askWhy(_ driver: ShardDriver) {
+    var snapshot: CountersSnapshot?
+    driver.shard.forEachSubscription { view in
+      guard !view.isCondemned, let (tap, isBehind) = driver.tap(view.connection), !isBehind else {
+        return
+      }
+      driver.shard.forEachPlace(of: view.slot) { place in
+        guard fault == nil, place.tail > 1 else { return }
+        if snapshot == nil { snapshot = why.snapshot() }
+        guard let snapshot else { return fail("the counters cannot be read") }
+        // What came last is what most is known of.
+        let back = UInt64(whyRandom.pick([5, 50, 5000]))
+        let sequence = place.tail - 1 - whyRandom.next() % min(back, place.tail - 1)
+        why.ask(
+          sequence, place, view, tap.accounts[view.ref], shard: driver.index, snapshot)
       }
     }
   }

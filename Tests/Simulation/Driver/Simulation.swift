@@ -21,6 +21,9 @@ public final class Simulation {
   var links: [Link] = []
   var ledgers: [LedgerCheck]
   var stops: [StopCheck]
+  var why: WhyCheck
+  /// What `why` is asked about changes nothing else of a run.
+  var whyRandom: SeededRandom
   /// Inboxes of all sessions there ever were.
   var inboxes: [UInt64] = []
   /// Frames that clients have received, but for heartbeats.
@@ -56,6 +59,8 @@ public final class Simulation {
     #endif
     ledgers = (0..<swarm.shards).map { _ in LedgerCheck() }
     stops = (0..<swarm.shards).map { _ in StopCheck() }
+    why = WhyCheck(model: model, region: counters.region)
+    whyRandom = SeededRandom(seed: plan.seed, part: 0x776879)
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
     }
@@ -102,6 +107,7 @@ public final class Simulation {
       }
     }
     if fault == nil { endEverything() }
+    seen.merge(why.seen, uniquingKeysWith: +)
     let crowd = [1000, 100, 1].first { swarm.clients >= $0 } ?? 0
     seen["runs with \(crowd) clients or more", default: 0] += 1
     seen["runs with \(swarm.shards) shards", default: 0] += 1

@@ -1,0 +1,107 @@
+import BrokerCore
+import CommandSupport
+import Counters
+import WireFormat
+
+/// Holds what `galleon why` answers to what the frames say that became of an event.
+struct WhyCheck {
+  let model: Model
+  let region: CountersRegion
+  /// Answers by fate.
+  private(set) var seen: [String: Int] = [:]
+
+  init(model: Model, region: CountersRegion) {
+    self.model = model
+    self.region = region
+  }
+
+  func snapshot() -> CountersSnapshot? {
+    try? CountersSnapshot(tables: [.topic, .subscription, .observation]) {
+      region.memory.bytes(at: $0, count: $1)
+    }
+  }
+
+  /// Asks about one event that a subscription matches, of a shard between two turns.
+  mutating func ask(
+    _ sequence: UInt64, _ place: PlaceView, _ view: SubscriptionView, _ account: Tap.Account?,
+    shard: Int, _ snapshot: CountersSnapshot
+  ) {
+    guard let topic = model.topics[place.topic], sequence >= topic.seenFrom else { return }
+    let row = region.subscriptions(shard: shard)[Int(view.slot)]
+    let id = row.get(.id)
+    guard
+      var answer = WhyAnswer(
+        WhyAnswer.Question(subscription: id, topic: topic.name, sequence: sequence), snapshot)
+    else { return model.fail("why does not know subscription \(id)") }
+    if answer.newestUpTo != nil, let batch = model.batch(place.topic, at: sequence) {
+      answer.found(next: next(of: sequence, in: place.topic), timeNs: batch.time)
+    }
+    seen["why \(answer.fate.rawValue)", default: 0] += 1
+    let observation = snapshot.observations.first { $0[.id] == id }
+    let question = Question(
+      sequence: sequence, place: place, fates: account?.fates[place.topic] ?? SentFates(),
+      isAlone: row.get(.topics) == 1, hasAllRuns: observation?.hasAllRuns ?? true,
+      isSteady: view.late.events == 0 && place.booked.events == 0
+        && region.topics[Int(place.topic)].get(.nextSequence) == place.tail)
+    if !isRight(answer, question) {
+      let run = question.fates.run(of: sequence).map { "\($0)" } ?? "nothing"
+      model.fail("why says: \(answer.line) It was \(run) at \(place)")
+    }
+  }
+
+  /// The next event with the same key.
+  private func next(of sequence: UInt64, in id: UInt32) -> UInt64? {
+    guard let event = model.event(id, at: sequence),
+      let sequences = model.topics[id]?.keys[model.contents(event).key]
+    else { return nil }
+    let i = sequences.partition { $0 > sequence }
+    return i < sequences.count ? sequences[i] : nil
+  }
+
+  /// Whether an answer is what became of the event.
+  private func isRight(_ answer: WhyAnswer, _ question: Question) -> Bool {
+    let sequence = question.sequence
+    let place = question.place
+    let fates = question.fates
+    let run = fates.run(of: sequence)
+    // What is lost is known before its GAP is sent.
+    let isUntold = place.gapFirst.map { $0 <= sequence && sequence < place.next } ?? false
+    let isPending = run == nil && sequence >= place.next
+    let isLeftOut = run.map { !$0.selected.contains(sequence) } ?? false
+    // Which events of a pass came is not judged: passes that follow one another are one run, and a
+    // key that got a newer event meanwhile was left to the next.
+    let isPass = run?.fate == .passed(isSample: false)
+    switch answer.fate {
+    case .delivered: return fates.hasSent(sequence) || isPass
+    case .sampledOut: return isLeftOut && run?.fate == .passed(isSample: true)
+    case .conflated: return isPass
+    case .expired:
+      return isUntold || isPass || run?.fate == .lost(.expired) || run?.fate == .lost(.several)
+    case .dropped:
+      // A whole state may bring what was lost, and what was there before the subscription.
+      guard case .lost(let cause) = run?.fate else { return isUntold || run?.isState == true }
+      return cause == .several || answer.cause == "\(cause.name)"
+    case .pending:
+      // Of one topic of several nothing tells where the subscription began.
+      return isPending || run == nil && !isUntold && fates.runs.isEmpty && !question.isAlone
+    case .neverMatched:
+      if let run { return run.isState }
+      return sequence < place.next && !isUntold || isPending && !question.isSteady
+    case .notPublished: return run == nil && !question.isSteady
+    case .unknown:
+      return !question.hasAllRuns || isPass || isPending && !question.isSteady
+    }
+  }
+
+  private struct Question {
+    var sequence: UInt64
+    var place: PlaceView
+    var fates: SentFates
+    /// The subscription is in no other topic.
+    var isAlone: Bool
+    /// The record has everything that ever was in it.
+    var hasAllRuns: Bool
+    /// The counters of all shards say the same of what is pending.
+    var isSteady: Bool
+  }
+}
