@@ -80,7 +80,7 @@ struct WhyCheck {
     case .dropped:
       // A whole state may bring what was lost, and what was there before the subscription.
       guard case .lost(let cause) = run?.fate else { return isUntold || run?.isState == true }
-      return cause == .several || answer.cause == "\(cause.name)"
+      return cause == .several || cause != .expired && answer.cause == "\(cause.name)"
     case .pending:
       // Of one topic of several nothing tells where the subscription began.
       return isPending || run == nil && !isUntold && fates.runs.isEmpty && !question.isAlone
