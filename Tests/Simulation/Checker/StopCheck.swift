@@ -5,7 +5,7 @@ import WireFormat
 /// Holds what BLOCKED tells to what the counters say, turn by turn: who is stopped hears why in
 /// time, and that it goes on with the turn in which it does.
 struct StopCheck {
-  private struct Record {
+  private struct Record: Equatable {
     var told = BlockedBy.none
     /// When so much waited for its client that it was not to be told.
     var muffledNs: UInt64 = 0
@@ -22,11 +22,12 @@ struct StopCheck {
     shard.forEachStop { view in
       guard let link = link(view.connection) else { return }
       let key = StopKey(connection: view.connection.word, side: view.side, ref: view.ref)
-      var record = records[key] ?? Record()
+      var record = records.isEmpty ? Record() : records[key] ?? Record()
       if let fault = check(view, &record, shard, region, link) {
         model.fail("shard \(shard.index), \(view.side) \(view.slot), ref \(view.ref): \(fault)")
       }
-      now[key] = record
+      // Most are told nothing.
+      if record != Record() { now[key] = record }
     }
     records = now
   }
