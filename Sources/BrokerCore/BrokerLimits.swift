@@ -27,7 +27,8 @@ public struct BrokerLimits: Sendable {
   public var observationsMax = 2048
   /// Publishers of one shard.
   public var publishersMax = 65_536
-  /// Topics of the broker. Each takes 0.7 KB of counters, and 1.3 KB on every shard that delivers it.
+  /// Topics of the broker. Each takes 0.7 KB of counters, and 1.3 KB for every shard that
+  /// delivers it.
   public var topicsMax = 16_384
   /// Lagging pairs of subscription and topic of one shard.
   public var cursorsMax = 262_144

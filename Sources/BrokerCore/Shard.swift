@@ -312,6 +312,7 @@ public final class Shard {
     closeBehind()
     updateHolds()
     runTimers()
+    while let keys = KeyIndex.takeEvicted(state) { counters.keysChanged(keys) }
     counters.endTurn(self)
     return takeWakes()
   }

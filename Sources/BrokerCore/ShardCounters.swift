@@ -258,7 +258,23 @@ struct ShardCounters {
     row.set(.bytesIn, entry.totalBytes)
     row.set(.batchesIn, entry.batches)
     row.set(.ringBytes, UInt64(entry.ringBytes))
+    if let keys = entry.keys { noteKeys(row, keys) }
     row.endUpdate()
+  }
+
+  /// A topic's keys gave way to those of others, or there is room for them at last.
+  func keysChanged(_ keys: KeyIndex) {
+    guard Self.isOn else { return }
+    let row = topics[Int(keys.topic)]
+    row.beginUpdate()
+    noteKeys(row, keys)
+    row.endUpdate()
+  }
+
+  private func noteKeys(_ row: TopicRow, _ keys: KeyIndex) {
+    row.set(.keys, UInt64(keys.valueCount))
+    row.set(.evictedKeys, keys.evicted)
+    row.set(.evictedThrough, keys.evictedThrough)
   }
 
   func writers(_ id: UInt32, _ count: UInt32) { topics[Int(id)].set(.publishers, UInt64(count)) }

@@ -165,6 +165,11 @@ struct CountersReserve {
   private var hasSaidSo = false
 
   init(_ home: CountersHome, shard: Int) {
+    precondition(
+      Shard.watchesPerTurn * ObservationRow.rowBytes <= Self.firstBytes
+        && Shard.firstDeliveriesPerTurn * DeliveryRow.rowBytes <= Self.firstBytes
+        && Shard.deliveriesPerTurn * DeliveryRow.rowBytes <= Self.aheadBytes,
+      "rows that begin to be used in one turn are provided for")
     self.home = home
     tables = home.region.reaches(shard: shard).map { Ahead(reach: $0) }
     for index in tables.indices { grow(index) }

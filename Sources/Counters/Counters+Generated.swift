@@ -6,7 +6,7 @@ extension CountersLayout {
   /// The first eight bytes.
   public static let magic: UInt64 = 0x31544E434E4C4147
   /// Hash of every field's name, place and size; a reader of another build refuses.
-  public static let fingerprint: UInt64 = 0xC1684A9AEF80FABC
+  public static let fingerprint: UInt64 = 0xC92E607D9D621EA9
 }
 
 /// The tables there are.
@@ -31,7 +31,8 @@ public enum CounterKind: UInt16, CaseIterable, Sendable {
   /// from its first delivery on, as long as there are rows. Written by its shard.
   case observation = 7
   /// Where the time of a topic's events went, on one shard. One for each topic from its first
-  /// delivery there on; written by that shard. A reader adds up what the shards have of a topic.
+  /// delivery there on or, where many topics begin at once, from one of the next; written by that
+  /// shard. A reader adds up what the shards have of a topic.
   case delivery = 8
 }
 
@@ -78,13 +79,19 @@ public enum EventFate: UInt32, CaseIterable, Sendable {
   case delivered = 1
   /// Those whose sequence is a multiple of n were sent, the others sampled out; the detail is n.
   case sampled = 2
-  /// The newest of each key was sent, the others were left out for it; where some were too old to
-  /// be sent, the detail is how old they might be, in ms, else 0.
+  /// The newest of each key was sent, the others were left out for it; the detail is how old they
+  /// might be, in ms, 0 for any age.
   case conflated = 3
   /// Their time to live was over, or they were older than the subscription wanted them.
   case expired = 4
   /// They were lost; the detail is the GapCause.
   case dropped = 5
+  /// As `conflated`, of several passes that followed one another: each sent the newest of each key
+  /// of its part, and which parts there were is forgotten.
+  case passes = 6
+  /// As `conflated`, of a pass that was broken off: some of the newest events were sent, and the
+  /// whole state follows.
+  case broken = 7
 }
 
 /// The broker as a whole. Written by the thread that started it and by shard 0; every shard adds to
@@ -855,7 +862,7 @@ extension RowSnapshot where Row == SubscriptionRow {
 /// subscriptions.
 @safe public struct TopicRow: CounterRow {
   public static var kind: CounterKind { .topic }
-  public static var rowBytes: Int { @_noLocks get { 640 } }
+  public static var rowBytes: Int { @_noLocks get { 704 } }
   public static let fields: [CounterFieldDescription] = [
     .init("state", .small, at: 8, count: 1),
     .init("id", .small, at: 12, count: 1),
@@ -873,9 +880,12 @@ extension RowSnapshot where Row == SubscriptionRow {
     .init("retentionMs", .word, at: 96, count: 1, unit: "ms"),
     .init("subscriptions", .word, at: 104, count: 1),
     .init("publishers", .word, at: 112, count: 1),
-    .init("name", .text, at: 120, count: 256),
-    .init("readToRingSumNs", .word, at: 376, count: 1, unit: "ns"),
-    .init("readToRing", .array, at: 384, count: 32, unit: "batches"),
+    .init("keys", .word, at: 120, count: 1),
+    .init("evictedKeys", .word, at: 128, count: 1),
+    .init("evictedThrough", .word, at: 136, count: 1),
+    .init("name", .text, at: 144, count: 256),
+    .init("readToRingSumNs", .word, at: 400, count: 1, unit: "ns"),
+    .init("readToRing", .array, at: 408, count: 32, unit: "batches"),
   ]
   public let cells: RowCells
   @_noLocks public init(cells: RowCells) { self.cells = cells }
@@ -908,8 +918,16 @@ extension RowSnapshot where Row == SubscriptionRow {
     public static var subscriptions: Self { @_noLocks get { Self(offset: 104) } }
     /// Publishers that are open.
     public static var publishers: Self { @_noLocks get { Self(offset: 112) } }
+    /// Of a keyed topic: keys whose newest event is known, but for those that were deleted.
+    public static var keys: Self { @_noLocks get { Self(offset: 120) } }
+    /// Of a keyed topic: how often the newest event of a key was given up for want of memory for
+    /// keys, or for too many keys. A state lacks it, and so does a pass.
+    public static var evictedKeys: Self { @_noLocks get { Self(offset: 128) } }
+    /// The highest sequence of those, and of events that came when there was no memory for the
+    /// topic's keys at all; 0 where there were none.
+    public static var evictedThrough: Self { @_noLocks get { Self(offset: 136) } }
     /// Sum of what `readToRing` counts. Unit: ns.
-    public static var readToRingSumNs: Self { @_noLocks get { Self(offset: 376) } }
+    public static var readToRingSumNs: Self { @_noLocks get { Self(offset: 400) } }
   }
 
   /// The words of 4 bytes.
@@ -937,7 +955,7 @@ extension RowSnapshot where Row == SubscriptionRow {
     /// Histogram of stages: how long batches waited in the broker between being read and being in
     /// the ring. Every batch counts; where nothing is short they wait less than a microsecond or,
     /// from another shard, some. Unit: batches.
-    public static var readToRing: Self { @_noLocks get { Self(offset: 384, count: 32) } }
+    public static var readToRing: Self { @_noLocks get { Self(offset: 408, count: 32) } }
   }
 
   /// The texts.
@@ -949,7 +967,7 @@ extension RowSnapshot where Row == SubscriptionRow {
       self.count = count
     }
     /// Its name.
-    public static var name: Self { @_noLocks get { Self(offset: 120, count: 256) } }
+    public static var name: Self { @_noLocks get { Self(offset: 144, count: 256) } }
   }
 
   /// Adds, wrapping. One relaxed load and one relaxed store: the row has a single writer.
@@ -1180,7 +1198,8 @@ extension RowSnapshot where Row == ObservationRow {
 }
 
 /// Where the time of a topic's events went, on one shard. One for each topic from its first
-/// delivery there on; written by that shard. A reader adds up what the shards have of a topic.
+/// delivery there on or, where many topics begin at once, from one of the next; written by that
+/// shard. A reader adds up what the shards have of a topic.
 @safe public struct DeliveryRow: CounterRow {
   public static var kind: CounterKind { .delivery }
   public static var rowBytes: Int { @_noLocks get { 1344 } }
@@ -1237,7 +1256,8 @@ extension RowSnapshot where Row == ObservationRow {
     }
     /// From the read that brought a batch to the send that took it away, of all subscriptions: how
     /// old events are when they are delivered, which of a keyed topic is the freshness of its
-    /// values. Unit: batches.
+    /// values. Of what is older than the subscription, or is sent again, since that began. Unit:
+    /// batches.
     public static var total: Self { @_noLocks get { Self(offset: 56, count: 32) } }
     /// The stages of `observation`, of the subscriptions that have a row there. Unit: batches.
     public static var ringToTurn: Self { @_noLocks get { Self(offset: 312, count: 32) } }

@@ -74,6 +74,32 @@ extension ObservationRow {
   }
 }
 
+extension ObservationRow {
+  /// Where the oldest run and the one behind it are passes that follow one another, the second
+  /// takes in the first, whose place is about to be used again. Within an update, and where all
+  /// places are in use.
+  public func joinOldestPasses() {
+    let first = Int(get(.runs) % UInt64(Self.whyRuns)) * Self.whyWords
+    let second = Int((get(.runs) + 1) % UInt64(Self.whyRuns)) * Self.whyWords
+    guard let head = Self.joined(get(.why, at: first), get(.why, at: second)),
+      get(.why, at: first + 2) &+ 1 == get(.why, at: second + 1)
+    else { return }
+    set(.why, at: second, head)
+    set(.why, at: second + 1, get(.why, at: first + 1))
+    set(.why, at: second + 3, get(.why, at: first + 3))
+  }
+
+  /// The first word of two passes of one topic and detail; nil for others.
+  private static func joined(_ first: UInt64, _ second: UInt64) -> UInt64? {
+    let fates: UInt64 = 0xFF << 32
+    let passes = [EventFate.conflated, .passes].map { UInt64($0.rawValue) << 32 }
+    guard first & ~fates == second & ~fates, passes.contains(first & fates),
+      passes.contains(second & fates)
+    else { return nil }
+    return first & ~fates | UInt64(EventFate.passes.rawValue) << 32
+  }
+}
+
 /// One run of `why`.
 public struct EventRun: Sendable, Equatable {
   public var topic: UInt32

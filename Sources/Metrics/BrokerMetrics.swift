@@ -188,6 +188,9 @@ extension Exposition {
     ("galleon_topic_ring_bytes", .ringBytes, .gauge, "Ring memory of the topic."),
     ("galleon_topic_subscriptions", .subscriptions, .gauge, "Subscriptions that match the topic."),
     ("galleon_topic_publishers", .publishers, .gauge, "Publishers of the topic."),
+    ("galleon_topic_keys", .keys, .gauge, "Keys of a keyed topic."),
+    ("galleon_topic_evicted_keys_total", .evictedKeys, .counter,
+      "Times that a key's newest event was given up for want of memory for keys."),
   ]
 
   private mutating func addTopicStages(

@@ -130,7 +130,24 @@ import WireSupport
     "broker.addresses", "broker.recording", "shard.busyNs", "shard.turnMaxNs",
     // Within a turn no time passes here.
     "delivery.ringToTurnNs", "topic.readToRingSumNs",
+    // There is memory for all keys.
+    "topic.evictedKeys", "topic.evictedThrough",
   ]
+
+  @Test func keysThatGiveWayAreCounted() {
+    var limits = CoreHarness.smallLimits
+    limits.keysPerTopicMax = 2
+    let core = CoreHarness(limits)
+    core.hello(1)
+    core.openTopic(1, "board", options: [.keyed])
+    for (number, key) in ["a", "b", "c", "c"].enumerated() {
+      core.publish(
+        1,
+        LooseBatch.encoded([.init(key: key, payload: "v")], publisherSequence: UInt64(number) + 1))
+    }
+    let row = core.region.topics[1]
+    #expect(row.get(.keys) == 2 && row.get(.evictedKeys) == 1 && row.get(.evictedThrough) == 1)
+  }
 
   @Test func everyCounterIsWritten() {
     let core = CoreHarness(shards: 2)

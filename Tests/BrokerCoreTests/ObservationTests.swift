@@ -230,6 +230,84 @@ import WireSupport
     #expect(times.total.histogram.count == 3 && times.ringToTurn.histogram.count == 1)
   }
 
+  /// Of many that begin at once some get their rows with later deliveries.
+  @Test func manyTopicsGetTheirTimesInTurn() throws {
+    var limits = CoreHarness.smallLimits
+    limits.topicsMax = 200
+    let core = CoreHarness(limits)
+    core.hello(1)
+    core.hello(2)
+    core.subscribe(2, "hunt.*", ref: 5)
+    let count = UInt32(Shard.firstDeliveriesPerTurn + Shard.deliveriesPerTurn + 1)
+    for topic in 1...count { core.openTopic(1, "hunt.\(topic)", ref: topic) }
+    core.connections[2]?.room = 0
+    for topic in 1...count {
+      core.publish(1, LooseBatch.encoded([.init(payload: "a")]), ref: topic)
+    }
+    core.unblock(2)
+    func timed() throws -> Int { try Self.snapshot(core).deliveries.count }
+    #expect(try timed() == Shard.firstDeliveriesPerTurn)
+    for sequence in UInt64(2)...8 where try timed() < count {
+      core.connections[2]?.room = 0
+      for topic in 1...count {
+        core.publish(
+          1, LooseBatch.encoded([.init(payload: "a")], publisherSequence: sequence), ref: topic)
+      }
+      core.unblock(2)
+    }
+    #expect(try timed() == Int(count))
+  }
+
+  /// What is older than the subscription is nobody's fault.
+  @Test(arguments: [1, 2]) func aStateIsAsOldAsItsPass(shards: Int) throws {
+    let core = CoreHarness(shards: shards)
+    core.hello(1)
+    core.openTopic(1, "board", options: [.keyed])
+    core.publish(1, LooseBatch.encoded([.init(key: "k", payload: "a")]))
+    core.advance(milliseconds: 5000)
+    core.hello(2)
+    core.subscribe(2, "board", ref: 5, start: .state)
+    let row = try Self.row(core)
+    #expect(row[.total].reduce(0, +) == 1 && row[.totalNs] < 100 * Self.ms)
+    #expect(try Self.times(core).ringToTurn.sumNs < 100 * Self.ms)
+  }
+
+  /// Passes over one key, which has two new events before each of them.
+  private static func passes(_ count: UInt64) -> CoreHarness {
+    let core = CoreHarness()
+    core.hello(1)
+    core.openTopic(1, "board", options: [.keyed])
+    core.hello(2)
+    core.subscribe(2, "board", ref: 5, policy: .latest, events: 0)
+    for number in 1...count {
+      for sequence in [2 * number - 1, 2 * number] {
+        core.publish(
+          1, LooseBatch.encoded([.init(key: "k", payload: "a")], publisherSequence: sequence))
+      }
+      core.advance(milliseconds: 100)
+      grant(core, number)
+    }
+    // Only now the last one is known to have brought all.
+    grant(core, count + 1)
+    return core
+  }
+
+  @Test func eachPassIsARunOfItsOwn() throws {
+    let row = try Self.row(Self.passes(3))
+    #expect(row.whyRuns.map(\.fate) == [.conflated, .conflated, .conflated])
+    #expect(row.whyRuns.map(\.sequences) == [1...2, 3...4, 5...6])
+  }
+
+  @Test func theOldestPassesAreJoined() throws {
+    let row = try Self.row(Self.passes(30))
+    let runs = row.whyRuns
+    #expect(runs.count == 24 && row[.runs] == 30)
+    #expect(runs.map(\.fate) == [.passes] + Array(repeating: .conflated, count: 23))
+    #expect(runs[0].sequences == 1...14 && runs[1].sequences == 15...16)
+    #expect(runs[0].firstNs < runs[0].lastNs && runs[0].lastNs <= runs[1].firstNs)
+    #expect(runs[23].sequences == 59...60)
+  }
+
   @Test func whyKnowsRuns() throws {
     let core = Self.pair(events: 2, policy: .dropOldest, lagEventsMax: 3)
     for sequence in UInt64(1)...9 { Self.publish(core, sequence) }

@@ -8,9 +8,11 @@ import WireFormat
 extension Shard {
   /// Rows that begin to be used in one turn: as many as are provided for where none is used yet
   /// (see `CountersReserve`). Who gets none then gets one with the next delivery.
-  static let watchesPerTurn = 12
-  /// The same of topics whose deliveries are timed.
-  static let deliveriesPerTurn = 24
+  package static let watchesPerTurn = 12
+  /// The same of topics whose deliveries are timed, of the first and of later ones: what is provided
+  /// for further on is more.
+  package static let firstDeliveriesPerTurn = 24
+  package static let deliveriesPerTurn = 90
 
   /// The number under which a subscription is observed; nil where there is no room for it.
   @inline(__always)
@@ -40,8 +42,9 @@ extension Shard {
   /// Topics last, and so do their rows: they come in order.
   @inline(never)
   private func startDelivery(_ topic: UInt32) -> UInt32? {
-    guard deliveriesInTurn < Shard.deliveriesPerTurn, deliveriesUsed < counters.deliveries.capacity
-    else { return nil }
+    let isFirst = deliveriesUsed == deliveriesInTurn
+    let most = isFirst ? Shard.firstDeliveriesPerTurn : Shard.deliveriesPerTurn
+    guard deliveriesInTurn < most, deliveriesUsed < counters.deliveries.capacity else { return nil }
     let delivery = UInt32(deliveriesUsed)
     deliveriesInTurn += 1
     deliveriesUsed += 1
@@ -158,10 +161,16 @@ extension Shard {
   /// that were too old.
   func observePass(_ cursor: UInt32, _ pass: PassEntry) {
     let subscription = cursors[cursor].subscription
-    let ageMs = pass.expiredEvents > 0 ? bounds(of: subscription).ageMs : 0
-    noteFate(
-      of: subscription, cursors[cursor].topic, .conflated, detail: min(ageMs, 0xFF_FFFF),
-      from: pass.isState ? 1 : cursors[cursor].sequence, before: pass.through.sequence)
+    let ageMs = conflates(subscription, cursors[cursor].topic) ? bounds(of: subscription).ageMs : 0
+    let first = pass.isState || pass.isWhole ? 1 : cursors[cursor].sequence
+    guard ShardCounters.isOn, first < pass.through.sequence, let watch = watch(of: subscription)
+    else { return }
+    let topic = cursors[cursor].topic
+    watches[watch].places[Int(topic & 15)] = counters.pass(
+      watch,
+      ObservationRow.whyHead(
+        topic: topic, pass.answer.isBroken ? .broken : .conflated, detail: min(ageMs, 0xFF_FFFF)),
+      first...(pass.through.sequence - 1), beganNs: pass.beganNs, nowNs: realtimeNs)
   }
 
   /// Notes what credit will show that the client has dealt with this delivery.

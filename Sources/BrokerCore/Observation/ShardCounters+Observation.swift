@@ -102,13 +102,23 @@ extension ShardCounters {
     return beginRun(row, head, sequences, nowNs)
   }
 
+  /// Begins a new run whatever the last one is.
+  func pass(
+    _ watch: UInt32, _ head: UInt64, _ sequences: ClosedRange<UInt64>, beganNs: UInt64,
+    nowNs: UInt64
+  ) -> UInt8 {
+    beginRun(observations[Int(watch)], head, sequences, nowNs, beganNs: beganNs)
+  }
+
   private func beginRun(
-    _ row: ObservationRow, _ head: UInt64, _ sequences: ClosedRange<UInt64>, _ nowNs: UInt64
+    _ row: ObservationRow, _ head: UInt64, _ sequences: ClosedRange<UInt64>, _ nowNs: UInt64,
+    beganNs: UInt64? = nil
   ) -> UInt8 {
     let number = row.get(.runs)
     let place = Int(number % UInt64(ObservationRow.whyRuns))
     let at = place * ObservationRow.whyWords
     row.beginUpdate()
+    if number >= UInt64(ObservationRow.whyRuns) { row.joinOldestPasses() }
     if number == 0 {
       row.set(.beganTopic, UInt32(truncatingIfNeeded: head))
       row.set(.beganSequence, sequences.lowerBound)
@@ -117,7 +127,7 @@ extension ShardCounters {
     row.set(.why, at: at, head)
     row.set(.why, at: at + 1, sequences.lowerBound)
     row.set(.why, at: at + 2, sequences.upperBound)
-    row.set(.why, at: at + 3, nowNs)
+    row.set(.why, at: at + 3, beganNs ?? nowNs)
     row.set(.why, at: at + 4, nowNs)
     row.endUpdate()
     return UInt8(place)

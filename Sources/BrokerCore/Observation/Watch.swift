@@ -15,8 +15,8 @@ struct WatchEntry: BitwiseCopyable {
   var credit = Waits()
   var socket = Waits()
   var firstGrant: UInt64 = 0
-  /// The credit that shows that a delivery has been dealt with, of which topic that was, and when it
-  /// was sent; 0 for none.
+  /// The credit that shows that a delivery has been dealt with, of which topic that was, and when
+  /// it was sent; 0 for none.
   var echoEvents: UInt64 = 0
   var echoNs: UInt64 = 0
   var echoTopic: UInt32 = 0

@@ -67,11 +67,14 @@ extension KeyIndex {
   /// Takes a record out that readers may not have met.
   private func drop(_ block: UInt32) {
     let place = StateMemory.place(block)
-    row.floor = max(row.floor, memory.batch(place + Self.prefixBytes).sequence)
+    let sequence = memory.batch(place + Self.prefixBytes).sequence
+    row.floor = max(row.floor, sequence)
     if memory[place, Prefix.self].flags & Self.removalFlag != 0 {
       row.forgotten += 1
     } else {
       row.evicted += 1
+      row.evictedThrough = max(row.evictedThrough, sequence)
+      listAsEvicted()
     }
     remove(block)
   }

@@ -70,6 +70,7 @@ extension KeyIndex {
     }
     row.evicted += 1
     row.floor = max(row.floor, event.stamps.sequence)
+    row.evictedThrough = max(row.evictedThrough, event.stamps.sequence)
     row.lastSequence = event.stamps.sequence
   }
 

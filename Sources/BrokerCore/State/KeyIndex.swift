@@ -59,6 +59,11 @@ struct KeyIndex: BitwiseCopyable {
     var floor: UInt64
     var lastSequence: UInt64
     var evicted: UInt64 = 0
+    /// The highest sequence of those, and of events that came before the index was there.
+    var evictedThrough: UInt64
+    /// Among those that lost values since somebody looked.
+    var isListedAsEvicted = false
+    var nextEvicted = noSlot
     var forgotten: UInt64 = 0
   }
 
@@ -106,7 +111,9 @@ struct KeyIndex: BitwiseCopyable {
     guard let block = takeRow(memory) else { return nil }
     let index = KeyIndex(memory: memory, block: block)
     var shared = memory.shared
-    var row = Row(topic: topic, next: block, previous: block, floor: after, lastSequence: after)
+    var row = Row(
+      topic: topic, next: block, previous: block, floor: after, lastSequence: after,
+      evictedThrough: after)
     if shared.indexes == noSlot {
       shared.indexes = block
     } else {
@@ -136,9 +143,40 @@ struct KeyIndex: BitwiseCopyable {
     return nil
   }
 
+  /// The next index that lost values since it was asked for; each is given once.
+  static func takeEvicted(_ memory: StateMemory) -> KeyIndex? {
+    let block = memory.shared.evicted
+    if block == noSlot { return nil }
+    let index = KeyIndex(memory: memory, block: block)
+    memory.shared.evicted = index.row.nextEvicted
+    index.row.isListedAsEvicted = false
+    return index
+  }
+
+  func listAsEvicted() {
+    if row.isListedAsEvicted { return }
+    row.isListedAsEvicted = true
+    row.nextEvicted = memory.shared.evicted
+    memory.shared.evicted = block
+  }
+
+  private func unlistAsEvicted() {
+    guard row.isListedAsEvicted else { return }
+    if memory.shared.evicted == block {
+      memory.shared.evicted = row.nextEvicted
+      return
+    }
+    var other = KeyIndex(memory: memory, block: memory.shared.evicted)
+    while other.row.nextEvicted != block {
+      other = KeyIndex(memory: memory, block: other.row.nextEvicted)
+    }
+    other.row.nextEvicted = row.nextEvicted
+  }
+
   /// Gives all of its memory back.
   func free() {
     clear()
+    unlistAsEvicted()
     var shared = memory.shared
     let row = row
     shared.indexCount -= 1
@@ -173,8 +211,12 @@ struct KeyIndex: BitwiseCopyable {
   /// The highest sequence of anything that was dropped, 0 where nothing was: who stands before it
   /// must be given the whole state.
   var floor: UInt64 { row.floor }
+  /// Records but for removals.
+  var valueCount: Int { row.records - row.removals }
   /// Values that were given up at a limit.
   var evicted: UInt64 { row.evicted }
+  /// The highest sequence of those, and of events that came before the index was there; 0 for none.
+  var evictedThrough: UInt64 { row.evictedThrough }
   /// Removals that were dropped since they were old, or at a limit.
   var forgotten: UInt64 { row.forgotten }
   /// The last event that it has seen.

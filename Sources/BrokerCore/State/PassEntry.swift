@@ -32,6 +32,8 @@ struct PassEntry: BitwiseCopyable {
   var isResetTold = false
   /// The owner has said where the pass starts, and something of it has been sent or looked at.
   var isOpen = false
+  /// When that was.
+  var beganNs: UInt64 = 0
   /// The pass ends before this place: one sequence is H + 1.
   var through: TopicShared.Tail
   var place = KeyIndex.Pass.none
@@ -53,7 +55,7 @@ struct PassEntry: BitwiseCopyable {
 
 /// What the owner of a topic has put into a buffer.
 struct PullAnswer: BitwiseCopyable {
-  /// Records, their charged bytes, and the time of the oldest.
+  /// Records, their charged bytes, and the time of the oldest that was pending.
   var events: UInt64 = 0
   var bytes: UInt64 = 0
   var time: UInt64 = 0

@@ -10,7 +10,9 @@ extension Shard {
     _ id: UInt32, _ batch: UnsafeRawPointer, opened: UnsafeRawBufferPointer?
   ) {
     if topics[id].keys == nil {
-      topics[id].keys = KeyIndex.open(state, topic: id, after: topics[id].nextSequence - 1)
+      let keys = KeyIndex.open(state, topic: id, after: topics[id].nextSequence - 1)
+      topics[id].keys = keys
+      if let keys { counters.keysChanged(keys) }
     }
     guard let keys = topics[id].keys else { return }
     if let opened = unsafe opened {

@@ -40,11 +40,20 @@ extension Shard {
     unsafe plan.add(
       TransmitPlan.Frame(
         subscription: subscription, cursor: cursor, bytes: prefixBytes + passes[pass].buffer.count,
-        events: answer.events, batches: UInt32(answer.events), isGap: false, time: answer.time,
-        charge: answer.bytes, before: before, leftEvents: left.events, leftBytes: left.bytes,
+        events: answer.events, batches: UInt32(answer.events), isGap: false,
+        time: dueNs(pass, before), charge: answer.bytes, before: before,
+        leftEvents: left.events, leftBytes: left.bytes,
         isPass: true),
       prefixBytes: prefixBytes, body: passes[pass].buffer.bytes)
     return .added
+  }
+
+  /// Since when an answer was to be sent. What is older than the subscription, or was sent before,
+  /// could not come sooner than the pass.
+  private func dueNs(_ pass: UInt32, _ before: CursorEntry) -> UInt64 {
+    let answer = passes[pass].answer
+    if answer.pendingEvents == 0 { return passes[pass].isOpen ? passes[pass].beganNs : realtimeNs }
+    return max(answer.time, before.notBeforeNs)
   }
 
   /// What a pass will have left out when its last answer has been sent.

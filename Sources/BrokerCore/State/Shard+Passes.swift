@@ -275,6 +275,7 @@ extension Shard {
   /// The pass goes on behind its answer. One that the socket did not take has not happened: the
   /// same is asked for again.
   func accept(_ pass: UInt32) {
+    if !passes[pass].isOpen { passes[pass].beganNs = realtimeNs }
     passes[pass].isOpen = true
     passes[pass].isWhole = passes[pass].answer.isWhole
     passes[pass].place = passes[pass].answer.place

@@ -57,10 +57,10 @@ extension Shard {
           break records
         }
         unsafe pull.buffer.append(UnsafeRawBufferPointer(start: batch.start, count: bytes))
-        answer.time = answer.events == 0 ? batch.time : min(answer.time, batch.time)
         answer.events += 1
         answer.bytes += batch.charge
         if isPending {
+          answer.time = answer.pendingEvents == 0 ? batch.time : min(answer.time, batch.time)
           answer.pendingEvents += 1
           answer.pendingBytes += batch.charge
         }

@@ -43,6 +43,8 @@ struct StateMemory: BitwiseCopyable {
     /// A ring of the indexes, from which the next to be looked at is drawn.
     var indexes = noSlot
     var indexCount = 0
+    /// The first of the indexes that lost values to others since somebody looked.
+    var evicted = noSlot
   }
 
   private struct SlabClass: BitwiseCopyable {

@@ -33,8 +33,15 @@ public struct WhyAnswer: Sendable, Equatable {
   /// the same key, if it comes no later than that, is the one; and without any it was delivered.
   public var into: UInt64?
   public var newestUpTo: UInt64?
-  /// Of newest events, how old they were delivered at most, in milliseconds; nil where none was too
-  /// old.
+  /// The last event of the topic.
+  public var topicEnd: UInt64 = 0
+  /// Up to here newest events may have been given up, as there was no memory for their keys.
+  var evictedThrough: UInt64 = 0
+  /// It was in one of several passes.
+  var isOfSeveralPasses = false
+  /// The whole state was sent, which is without keys whose deletion the broker has forgotten.
+  var isOfState = false
+  /// Of newest events, how old they were delivered at most, in milliseconds; nil for any age.
   var ageMsMax: UInt64?
 
   init(
@@ -50,20 +57,81 @@ public struct WhyAnswer: Sendable, Equatable {
     self.ageMsMax = ageMsMax
   }
 
-  /// What somebody who has read the topic from the event on found: the next event of its key.
-  ///
-  /// - Parameter timeNs: when the broker accepted the event itself.
-  public mutating func found(next: UInt64?, timeNs: UInt64) {
-    guard let limit = newestUpTo else { return }
-    if let next, next <= limit {
-      into = next
-      sentence = "was conflated into sequence \(next), which has the same key"
-      return
+  /// An event of the same key that came later.
+  public struct Next: Sendable {
+    public var sequence: UInt64
+    /// When the broker accepted it.
+    public var timeNs: UInt64
+
+    public init(sequence: UInt64, timeNs: UInt64) {
+      self.sequence = sequence
+      self.timeNs = timeNs
     }
+  }
+
+  /// The event that is asked about, as somebody found it who has read the topic.
+  public struct Own: Sendable {
+    /// When the broker accepted it.
+    public var timeNs: UInt64
+    /// How long it is to be delivered from then on; nil for ever.
+    public var timeToLive: Duration?
+    public var isTombstone: Bool
+
+    public init(timeNs: UInt64, timeToLive: Duration?, isTombstone: Bool) {
+      self.timeNs = timeNs
+      self.timeToLive = timeToLive
+      self.isTombstone = isTombstone
+    }
+  }
+
+  /// Whether the topic is to be read on behind this event, for the next one of the key.
+  public func readsOn(behind sequence: UInt64, timeNs: UInt64) -> Bool {
+    guard let newestUpTo, sequence < topicEnd else { return false }
+    // What came while the pass was under way may have kept an older value from being sent.
+    return sequence < newestUpTo || timeNs <= timesNs?.upperBound ?? 0
+  }
+
+  /// What somebody who has read the topic from the event on found: the event itself, and the next
+  /// one of its key.
+  public mutating func found(_ own: Own, next: Next?) {
+    guard let limit = newestUpTo else { return }
     newestUpTo = nil
     let when = Self.when(timesNs)
+    if let next, next.sequence <= limit {
+      into = next.sequence
+      sentence = "was conflated into sequence \(next.sequence), which has the same key"
+      if isOfSeveralPasses {
+        fate = .unknown
+        sentence +=
+          ", or was delivered before that came: the passes \(when) cannot be told apart any more"
+      }
+      return
+    }
+    if let next, next.timeNs <= timesNs?.upperBound ?? 0 {
+      into = next.sequence
+      fate = .unknown
+      sentence =
+        "was delivered \(when), or was conflated into sequence \(next.sequence), which has the "
+        + "same key and came meanwhile: which of them cannot be told"
+      return
+    }
+    if isOfState && own.isTombstone {
+      fate = .unknown
+      sentence =
+        "deletes its key: it was delivered \(when), or the state of the topic that was sent then "
+        + "was without the key, which says the same"
+      return
+    }
+    if question.sequence <= evictedThrough {
+      fate = .unknown
+      sentence =
+        "was delivered \(when), as the newest of its key, or had been given up by then, as the "
+        + "broker had no memory for more keys: which of them cannot be told"
+      return
+    }
     // It was too old from then on; when its turn came is known within a time.
-    let tooOldNs = ageMsMax.map { timeNs &+ $0 &* 1_000_000 }
+    let ages = [ageMsMax.map { Duration.milliseconds(Int64($0)) }, own.timeToLive].compactMap { $0 }
+    let tooOldNs = ages.min().map { own.timeNs &+ UInt64($0 / .nanoseconds(1)) }
     guard let tooOldNs, let timesNs, timesNs.upperBound > tooOldNs else {
       fate = .delivered
       sentence = "was delivered \(when), as the newest of its key"
@@ -132,6 +200,8 @@ extension WhyAnswer {
     }
     let observation = snapshot.observations.first { $0[.id] == question.subscription }
     self.init(question, row, topic, observation)
+    topicEnd = topic[.nextSequence] - 1
+    evictedThrough = topic[.evictedThrough]
   }
 
   private init(
@@ -141,8 +211,15 @@ extension WhyAnswer {
     let sequence = question.sequence
     let id = topic[.id]
     let runs = (observation?.whyRuns ?? []).filter { $0.topic == id }
-    if let run = runs.last(where: { $0.sequences.contains(sequence) }) {
+    // A whole state covers events of which something became before, and brings what had been lost.
+    let own = runs.filter { $0.sequences.contains(sequence) }
+    if let run = own.last(where: { $0.hasSent(sequence) }) ?? own.first(where: \.isOfPasses)
+      ?? own.last
+    {
       self.init(question, run)
+      // Of what became of an event before such a state nothing may be kept any more.
+      if isOfState && observation?.hasAllRuns != true { isOfSeveralPasses = true }
+      if own.contains(where: { $0.fate == .broken }) { isOfSeveralPasses = true }
       return
     }
     let settled = runs.map(\.sequences.upperBound).max()
@@ -154,7 +231,8 @@ extension WhyAnswer {
     let hasAll = observation.map(\.hasAllRuns) ?? (row[.deliveredEvents] == 0)
     // Nothing has become of any of the topic's events: they are pending, or were there before.
     let isFirst = runs.isEmpty && hasAll && sequence >= firstPending
-    if mayWait, settled.map({ sequence > $0 }) ?? (isAlone || isFirst) {
+    // What is pending may be booked late, but what was sent is known at once.
+    if settled.map({ sequence > $0 }) ?? (mayWait && (isAlone || isFirst)) {
       let cause = BlockedCause(rawValue: row[.blocked]) ?? .none
       let condition = isAlone || settled != nil ? "" : ", if it came after the subscription"
       self.init(
@@ -194,12 +272,19 @@ extension WhyAnswer {
         question, .sampledOut,
         "was sampled out \(when): the subscription takes every \(run.detail)th event",
         timesNs: times)
-    case .conflated:
+    case .conflated, .passes:
       self.init(
         question, .conflated,
         "was conflated \(when) into a later event with the same key, or was itself the newest",
         timesNs: times, newestUpTo: run.sequences.upperBound,
         ageMsMax: run.detail > 0 ? UInt64(run.detail) : nil)
+      isOfSeveralPasses = run.fate == .passes
+      isOfState = run.sequences.lowerBound == 1
+    case .broken:
+      self.init(
+        question, .unknown,
+        "was in a pass that was broken off \(when), and was sent or not: the whole state follows",
+        timesNs: times)
     case .expired:
       self.init(
         question, .expired, "expired: its time was over when its turn came, \(when)",
@@ -223,5 +308,14 @@ extension WhyAnswer {
     case .attaching: "the subscription is being told where it starts"
     case .memory, .subscriber, .draining: "\(cause)"
     }
+  }
+}
+
+extension EventRun {
+  fileprivate var isOfPasses: Bool { fate == .conflated || fate == .passes }
+
+  /// Whether it says that an event of its was sent.
+  fileprivate func hasSent(_ sequence: UInt64) -> Bool {
+    fate == .delivered || fate == .sampled && sequence % max(1, UInt64(detail)) == 0
   }
 }

@@ -28,6 +28,12 @@ public struct Event: Sendable {
   /// since 1970 in universal time.
   public var publishTimeNs: UInt64 { storage.publishTimeNs(Int(batchOffset)) }
 
+  /// How long after `timeNs` the broker still delivers it, in milliseconds; nil for ever.
+  public var timeToLive: Duration? {
+    let ms = storage.timeToLiveMs(Int(batchOffset))
+    return ms == 0 ? nil : .milliseconds(Int64(ms))
+  }
+
   /// Its payload. A slice of the batch: its indices do not start with 0.
   public var payload: ArraySlice<UInt8> { storage.bytes[view.payload] }
 

@@ -43,6 +43,11 @@ final class DeliveryStorage: Sendable {
     unsafe withHeader(batch) { unsafe Batch.publishTime($0) }
   }
 
+  /// 0 for none.
+  func timeToLiveMs(_ batch: Int) -> UInt64 {
+    unsafe withHeader(batch) { unsafe UInt64(Batch.ttlMs($0)) }
+  }
+
   private func withHeader(_ batch: Int, _ body: (UnsafeRawPointer) -> UInt64) -> UInt64 {
     unsafe bytes.withUnsafeBytes { all in
       precondition(batch >= 0 && batch <= all.count - BatchField.size)

@@ -16,10 +16,10 @@ enum Why {
       throw .failure(
         "there is no subscription \(command.question.subscription); galleon stats shows the ids")
     }
-    if let last = answer.newestUpTo, case .network(let url) = reading.source {
-      let replay = Replay(question: command.question, last: last, url: BrokerURL(flag: url))
+    if answer.newestUpTo != nil, case .network(let url) = reading.source {
+      let replay = Replay(answer, url: BrokerURL(flag: url))
       _ = try TaskRunner(graceNs: 500_000_000).run { await replay.run() }
-      if let found = replay.found { answer.found(next: found.next, timeNs: found.timeNs) }
+      if let found = replay.found { answer.found(found.own, next: found.next) }
     }
     if command.isJSON {
       var json = JSONWriter()
@@ -35,19 +35,17 @@ enum Why {
 
 /// Reads a topic from an event on, to find the next one with the same key.
 private final class Replay: Sendable {
-  private let question: WhyAnswer.Question
-  private let last: UInt64
+  private let answer: WhyAnswer
   private let url: BrokerURL
-  private let result = Mutex<(next: UInt64?, timeNs: UInt64)?>(nil)
+  private let result = Mutex<(own: WhyAnswer.Own, next: WhyAnswer.Next?)?>(nil)
 
-  init(question: WhyAnswer.Question, last: UInt64, url: BrokerURL) {
-    self.question = question
-    self.last = last
+  init(_ answer: WhyAnswer, url: BrokerURL) {
+    self.answer = answer
     self.url = url
   }
 
   /// Nil where the topic does not have the event any more.
-  var found: (next: UInt64?, timeNs: UInt64)? { result.withLock { $0 } }
+  var found: (own: WhyAnswer.Own, next: WhyAnswer.Next?)? { result.withLock { $0 } }
 
   func run() async {
     do {
@@ -61,22 +59,24 @@ private final class Replay: Sendable {
   }
 
   private func read(_ client: GalleonClient) async throws(GalleonError) {
+    let question = answer.question
     let events = try await client.subscribe(
       question.topic, options: .init(start: .sequence(question.sequence)))
-    var key: [UInt8]?
-    var timeNs: UInt64 = 0
+    var found: (key: [UInt8], own: WhyAnswer.Own)?
     // A gap throws, and ends it.
     var iterator = events.makeAsyncIterator()
     while let event = try await iterator.next() {
       if event.sequence == question.sequence {
-        guard let own = event.key else { return }
-        key = Array(own)
-        timeNs = event.timeNs
-      } else if let key, let other = event.key, other.elementsEqual(key) {
-        return result.withLock { $0 = (event.sequence, timeNs) }
+        guard let key = event.key else { return }
+        let own = WhyAnswer.Own(
+          timeNs: event.timeNs, timeToLive: event.timeToLive, isTombstone: event.isTombstone)
+        found = (Array(key), own)
+      } else if let found, let other = event.key, other.elementsEqual(found.key) {
+        let next = WhyAnswer.Next(sequence: event.sequence, timeNs: event.timeNs)
+        return result.withLock { $0 = (found.own, next) }
       }
-      if event.sequence >= last {
-        if key != nil { result.withLock { $0 = (nil, timeNs) } }
+      if !answer.readsOn(behind: event.sequence, timeNs: event.timeNs) {
+        if let found { result.withLock { $0 = (found.own, nil) } }
         return
       }
     }

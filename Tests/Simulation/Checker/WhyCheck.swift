@@ -6,12 +6,14 @@ import WireFormat
 /// Holds what `galleon why` answers to what the frames say that became of an event.
 struct WhyCheck {
   let model: Model
+  let clock: SimulatedClock
   let region: CountersRegion
   /// Answers by fate.
   private(set) var seen: [String: Int] = [:]
 
-  init(model: Model, region: CountersRegion) {
+  init(model: Model, clock: SimulatedClock, region: CountersRegion) {
     self.model = model
+    self.clock = clock
     self.region = region
   }
 
@@ -27,6 +29,8 @@ struct WhyCheck {
     shard: Int, _ snapshot: CountersSnapshot
   ) {
     guard let topic = model.topics[place.topic], sequence >= topic.seenFrom else { return }
+    // Of a batch that hides what it has in it nobody knows a key.
+    if model.batch(place.topic, at: sequence)?.isLie == true { return }
     let row = region.subscriptions(shard: shard)[Int(view.slot)]
     let id = row.get(.id)
     guard
@@ -34,18 +38,30 @@ struct WhyCheck {
         WhyAnswer.Question(subscription: id, topic: topic.name, sequence: sequence), snapshot)
     else { return model.fail("why does not know subscription \(id)") }
     if answer.newestUpTo != nil, let batch = model.batch(place.topic, at: sequence) {
-      answer.found(next: next(of: sequence, in: place.topic), timeNs: batch.time)
+      let contents = model.event(place.topic, at: sequence).map { model.contents($0) }
+      answer.found(
+        WhyAnswer.Own(
+          timeNs: batch.time, timeToLive: batch.ttlMs == 0 ? nil : .milliseconds(Int64(batch.ttlMs)),
+          isTombstone: contents?.isTombstone ?? false),
+        next: next(of: sequence, in: place.topic).map {
+          WhyAnswer.Next(sequence: $0, timeNs: model.batch(place.topic, at: $0)?.time ?? 0)
+        })
     }
     seen["why \(answer.fate.rawValue)", default: 0] += 1
     let observation = snapshot.observations.first { $0[.id] == id }
     let question = Question(
       sequence: sequence, place: place, fates: account?.fates[place.topic] ?? SentFates(),
+      mayHaveExpired: model.batch(place.topic, at: sequence).map { $0.dueNs < clock.latestNs } ?? true,
       isAlone: row.get(.topics) == 1, hasAllRuns: observation?.hasAllRuns ?? true,
       isSteady: view.late.events == 0 && place.booked.events == 0
         && region.topics[Int(place.topic)].get(.nextSequence) == place.tail)
     if !isRight(answer, question) {
       let run = question.fates.run(of: sequence).map { "\($0)" } ?? "nothing"
-      model.fail("why says: \(answer.line) It was \(run) at \(place)")
+      let newer = next(of: sequence, in: place.topic).map {
+        "\($0) at \(model.batch(place.topic, at: $0)?.time ?? 0)"
+      }
+      model.fail(
+        "why says: \(answer.line) It was \(run), then came \(newer ?? "nothing"), at \(place)")
     }
   }
 
@@ -68,13 +84,14 @@ struct WhyCheck {
     let isUntold = place.gapFirst.map { $0 <= sequence && sequence < place.next } ?? false
     let isPending = run == nil && sequence >= place.next
     let isLeftOut = run.map { !$0.selected.contains(sequence) } ?? false
-    // Which events of a pass came is not judged: passes that follow one another are one run, and a
-    // key that got a newer event meanwhile was left to the next.
-    let isPass = run?.fate == .passed(isSample: false)
+    // A whole state stands for all that was before it, lost or not, and before the subscription.
+    let isPass =
+      run?.fate == .passed(isSample: false)
+      || fates.runs.contains { $0.isState && sequence <= $0.last }
     switch answer.fate {
-    case .delivered: return fates.hasSent(sequence) || isPass
+    case .delivered: return fates.hasSent(sequence) || isPass && question.mayHaveExpired
     case .sampledOut: return isLeftOut && run?.fate == .passed(isSample: true)
-    case .conflated: return isPass
+    case .conflated: return isPass && !fates.hasSent(sequence)
     case .expired:
       return isUntold || isPass || run?.fate == .lost(.expired) || run?.fate == .lost(.several)
     case .dropped:
@@ -97,6 +114,8 @@ struct WhyCheck {
     var sequence: UInt64
     var place: PlaceView
     var fates: SentFates
+    /// Its time to live was over by one of the shards' clocks, which jump apart.
+    var mayHaveExpired: Bool
     /// The subscription is in no other topic.
     var isAlone: Bool
     /// The record has everything that ever was in it.

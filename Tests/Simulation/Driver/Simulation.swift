@@ -59,7 +59,7 @@ public final class Simulation {
     #endif
     ledgers = (0..<swarm.shards).map { _ in LedgerCheck() }
     stops = (0..<swarm.shards).map { _ in StopCheck() }
-    why = WhyCheck(model: model, region: counters.region)
+    why = WhyCheck(model: model, clock: clock, region: counters.region)
     whyRandom = SeededRandom(seed: plan.seed, part: 0x776879)
     drivers = (0..<swarm.shards).map {
       ShardDriver(Shard(broker, index: $0, counters: region), index: $0)
