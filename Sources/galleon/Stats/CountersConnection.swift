@@ -51,7 +51,8 @@ final class CountersConnection {
   private let socket: FileDescriptor
   private var received: [UInt8] = []
   private var correlation: UInt32 = 0
-  /// Asked now and then while the broker is silent: whether to wait no longer.
+  /// Asked now and then while an answer is waited for: whether to wait no longer. Connecting and
+  /// sending do not ask.
   var isCancelled: () -> Bool
 
   init(

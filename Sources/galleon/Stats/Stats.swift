@@ -133,6 +133,10 @@ enum Stats {
   ) throws(CommandFailure) {
     let screen = try StatsScreen()
     if let keyboard = screen.keyboard { wakeups.watch(keyboard) }
+    // Ctrl-C is a key here, and no signal. The source lives longer than the screen, and must not
+    // keep the terminal from being put back with it.
+    let keys = screen.keys
+    source.isCancelled = { [weak keys] in wakeups.hasEnded() || keys?.endKeyPressed() == true }
     var report = StatsReport(first)
     var problem: String?
     var dueNs = Clock.monotonicNs()
@@ -142,7 +146,7 @@ enum Stats {
       while let wakeup = wakeups.wait(untilNs: dueNs) {
         switch wakeup {
         case .end: return
-        case .keyboard: if screen.endKeyPressed() { return }
+        case .keyboard: if keys?.endKeyPressed() == true { return }
         case .resized: try draw(report, command, problem, on: screen)
         }
       }
@@ -153,6 +157,8 @@ enum Stats {
         // It may come back; until then the last numbers stay.
         problem = "\(source.name): \(error.sentence)"
       }
+      // Also after a reading that succeeded: nothing else tells of a key that was read meanwhile.
+      if source.isCancelled() { return }
     }
   }
 

@@ -12,7 +12,7 @@ struct StatsSource {
   private var place: Place
   /// Which counters are read.
   var tables = CountersSnapshot.usualTables
-  /// Asked now and then while a broker is silent: whether to wait for it no longer.
+  /// Asked now and then while an answer of a broker is waited for: whether to wait no longer.
   var isCancelled: () -> Bool = { false }
 
   init(_ wanted: StatsCommand.Place) throws(CommandFailure) {

@@ -208,9 +208,35 @@ struct StatsTests {
       #expect(lines.allSatisfy { $0.count <= 80 } && lines.count <= 24, "\(frame)")
       if lines.count <= 5 && lines.allSatisfy({ $0.count <= 30 }) { break }
     }
+    // A key that means nothing: it goes on.
+    try Stream.writeAll(terminal.screen.rawValue, "x")
+    for _ in 0..<5 {
+      let frame = try screen.wait(for: "\u{1B}[J")
+      try #require(!frame.contains("\u{1B}[?1049l"))
+    }
     try Stream.writeAll(terminal.screen.rawValue, "q")
     try screen.wait(for: "\u{1B}[?25h\u{1B}[?1049l")
     #expect(try watch.wait() == .exited(0))
+  }
+
+  /// Ctrl-C is a key there. Neither waits for a broker that says nothing.
+  @Test(arguments: ["q", "\u{3}"]) func keysEndWatchingASilentBroker(_ key: String) throws {
+    let broker = try BrokerProgram()
+    let terminal = try PseudoTerminal(columns: 80, rows: 24)
+    let fd = terminal.terminal.rawValue
+    let watch = try broker.start(
+      ["stats", "--watch", "--interval", "50ms"], input: .descriptor(fd), terminal: fd)
+    var screen = Screen(terminal.screen.rawValue)
+    try screen.wait(for: "serving")
+    try broker.running.send(.stop)
+    // It has begun to wait: nothing is drawn for several intervals.
+    while try screen.isDrawn(withinNs: 500_000_000) {}
+    let began = Clock.monotonicNs()
+    try Stream.writeAll(terminal.screen.rawValue, key)
+    try screen.wait(for: "\u{1B}[?25h\u{1B}[?1049l")
+    #expect(try watch.wait() == .exited(0))
+    #expect(Clock.monotonicNs() - began < 2_000_000_000)
+    try broker.running.send(.proceed)
   }
 
   @Test func benchIsExact() throws {
@@ -243,8 +269,13 @@ private struct Screen {
         seen = String(seen[range.upperBound...])
         return before
       }
-      try #require(
-        try Poll.wait(fd, for: .readable, timeoutNs: patienceNs), "\(text.debugDescription)")
+      try #require(try isDrawn(withinNs: patienceNs), "\(text.debugDescription)")
+    }
+  }
+
+  /// Whether anything comes in this time; takes it.
+  mutating func isDrawn(withinNs ns: Int64) throws -> Bool {
+    while try Poll.wait(fd, for: .readable, timeoutNs: ns) {
       var chunk = [UInt8](repeating: 0, count: 4096)
       let result = try unsafe chunk.withUnsafeMutableBytes { try unsafe Stream.read(fd, $0) }
       guard case .processed(let count) = result else { continue }
@@ -252,7 +283,9 @@ private struct Screen {
       let whole = bytes.count - Self.unfinished(bytes)
       seen += String(decoding: bytes[..<whole], as: UTF8.self)
       cut = Array(bytes[whole...])
+      return true
     }
+    return false
   }
 
   /// How many bytes at the end are a character that goes on.
