@@ -62,9 +62,10 @@ struct StatsStagesTests {
       StatsReading(
         snapshot: snapshot, source: .network(url: "galleon://x"), takenNs: 1, realtimeNs: 1))
     let text = report.lines(width: 200, rowsMax: 20)
-    let times = try #require(text.firstIndex(of: "TIMES"))
-    #expect(text[times + 2].hasPrefix("hunt.>") && text[times + 2].contains("66"))
+    let times = try #require(text.firstIndex(of: "TIMES OF SUBSCRIPTIONS"))
     let topics = try #require(text.firstIndex(of: "TIMES OF TOPICS"))
+    #expect(text[times + 1].hasPrefix("pattern ") && text[topics + 1].hasPrefix("topic "))
+    #expect(text[times + 2].hasPrefix("hunt.>") && text[times + 2].contains("66"))
     #expect(text[topics + 2].hasPrefix("hunt.loot"))
     #expect(text[topics + 2].contains("8.3") && topics < times)
     #expect(text.contains { $0.contains("fresh p99") })
@@ -83,5 +84,21 @@ struct StatsStagesTests {
     #expect(topicTimes["creditNs"] as? Int == 12_000_000)
     #expect((topicTimes["credit"] as? [String: Any])?["count"] as? Int == 3)
     #expect((topicTimes["echo"] as? [String: Any])?["count"] as? Int == 0)
+  }
+
+  /// Whoever reads a name finds it of every topic.
+  @Test func aTopicWithoutKeysHasAnEmptyFreshness() throws {
+    let broker = FakeBroker()
+    broker.populate()
+    let delivery = broker.region.deliveries(shard: 0).activate(0)
+    delivery.set(.topic, broker.region.topics[0].get(.id))
+    delivery.add(.total, at: StageBuckets.bucket(of: 5_000_000), 1)
+    var json = JSONWriter()
+    StatsReport(try broker.reading(at: 1)).write(to: &json)
+    let object = try #require(
+      JSONSerialization.jsonObject(with: Data(json.bytes)) as? [String: Any])
+    let topic = try #require((object["topics"] as? [[String: Any]])?.first)
+    let freshness = try #require(topic["freshness"] as? [String: Any])
+    #expect(freshness["count"] as? Int == 0)
   }
 }

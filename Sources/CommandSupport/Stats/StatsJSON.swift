@@ -79,10 +79,9 @@ extension StatsReport {
     json.object { json in
       fields(row, &json, leaveOut: ["subscriptions", "publishers", "readToRing"])
       Self.stage("readToRing", StageHistogram(row[.readToRing]), &json)
-      if Self.isKeyed(row) {
-        let total = times(row)?.all.total.histogram
-        Self.stage("freshness", total ?? StageHistogram(), &json)
-      }
+      // Names do not go: of a topic without keys it is empty.
+      let fresh = Self.isKeyed(row) ? times(row)?.all.total.histogram : nil
+      Self.stage("freshness", fresh ?? StageHistogram(), &json)
       times(of: row, &json)
       json.field("subscriptions", subscriptions(of: row))
       json.field("publishers", publishers(of: row))

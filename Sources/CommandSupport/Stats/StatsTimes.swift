@@ -58,7 +58,7 @@ extension StatsReport {
   /// Of topics of which something was delivered, those that were slowest first; nothing where times
   /// were not asked for.
   func topicTimeSection(_ limit: Int) -> Section {
-    var table = TextTable(Self.columns([.init("times of", right: false, widthMin: 16)]))
+    var table = TextTable(Self.columns([.init("topic", right: false, widthMin: 16)]))
     guard now.snapshot.tables.contains(.observation) else {
       return Section(title: "TIMES OF TOPICS", table: table, total: 0)
     }
@@ -81,7 +81,7 @@ extension StatsReport {
   /// Of subscriptions, those that were slowest first; nothing where the observations were not read.
   func timeSection(_ limit: Int) -> Section {
     var table = TextTable(
-      Self.columns([.init("times of", right: false, widthMin: 16), .init("id")]))
+      Self.columns([.init("pattern", right: false, widthMin: 16), .init("id")]))
     let earlier = Dictionary(
       (before?.snapshot.observations ?? []).map { ($0[.id], $0) },
       uniquingKeysWith: { first, _ in first })
@@ -101,7 +101,7 @@ extension StatsReport {
     for (id, stages) in rows.sorted(by: { Self.isSlower($0.1, $1.1) }).prefix(limit) {
       table.add([TerminalText.text(patterns[id] ?? ""), "\(id)"] + Self.cells(stages))
     }
-    return Section(title: "TIMES", table: table, total: rows.count)
+    return Section(title: "TIMES OF SUBSCRIPTIONS", table: table, total: rows.count)
   }
 
   // MARK: JSON
