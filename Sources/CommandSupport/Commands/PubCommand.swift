@@ -57,7 +57,8 @@ public struct PubCommand: Sendable, Equatable {
       OptionSpec(
         "delete", nil,
         "With --key: deletes the key. Publishes one event that says so, without a payload, and "
-          + "reads no input. On a keyed topic it is then what is known of the key."),
+          + "reads no input. The topic must exist. From then on a keyed topic knows of the key "
+          + "only that it was deleted."),
       OptionSpec(
         "keyed", nil,
         "Makes the topic a keyed one where it does not exist yet: every event must have a key, and "

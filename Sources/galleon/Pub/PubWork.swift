@@ -28,7 +28,7 @@ struct PubWork: Sendable {
         // What was taken before a line that cannot be published is published all the same.
         try await publisher.flush()
       } catch {
-        progress.fail(ClientSupport.failure(error, url))
+        progress.fail(failure(error))
       }
       await client.close()
     } catch {
@@ -36,8 +36,17 @@ struct PubWork: Sendable {
     }
   }
 
+  private func failure(_ error: GalleonError) -> CommandFailure {
+    if case .refused(let refusal) = error, refusal.code == ErrorCode.topicNotFound.rawValue {
+      return .failure("there is no topic \(TerminalText.text(command.topic)) at \(url.text)")
+    }
+    return ClientSupport.failure(error, url)
+  }
+
   private var options: PublisherOptions {
     var options = PublisherOptions()
+    // Where there is no topic there is no key to delete, and a name mistyped would leave a topic.
+    if command.deletes { options.mode = .mustExist }
     options.acknowledgement = command.waitsForAcknowledgement ? .accepted : .none
     options.isKeyed = command.isKeyed
     options.blocks = command.blocks

@@ -63,6 +63,14 @@ struct PublishTailTests {
     #expect(state.contains { $0["key"] as? String == "b" && $0["payload"] as? String == "2" })
   }
 
+  @Test func aDeletionMakesNoTopic() throws {
+    let broker = try BrokerProgram()
+    let finished = try broker.run(["pub", "typo", "--key", "k", "--delete"])
+    #expect(finished.status == .exited(70))
+    #expect(finished.error == "galleon: there is no topic typo at \(broker.url)\n")
+    #expect((try broker.stats()["topics"] as? [Any])?.isEmpty == true)
+  }
+
   @Test func jsonHasItsNamesAndBase64ForWhatIsNoText() throws {
     let broker = try BrokerProgram()
     _ = try broker.run(["pub", "t", "--ack"], input: [0x61, 0xFF, 0x0A, 0x62, 0x0A])
