@@ -229,9 +229,14 @@ final class Hunt: Sendable {
     await waitUntilCaughtUp(parts.watchers, deadlineNs)
 
     let published = published
+    let watchers = watchers
+    var accounts: [SubscriptionAccount?] = []
+    for watcher in watchers { accounts.append(await watcher.finish()) }
+    // Nothing is judged before all have seen all that they will.
+    for task in watching { await task.value }
     var watched: [WatchedSubscription] = []
-    for watcher in watchers {
-      var seen = await watcher.finish()
+    for (watcher, account) in zip(watchers, accounts) {
+      var seen = watcher.seen(account)
       if seen.name == ledgerName { seen.stepFaults = steps.faults(in: seen) }
       if let map = maps[seen.name] {
         seen.stepFaults = map.faults
@@ -239,7 +244,6 @@ final class Hunt: Sendable {
       }
       watched.append(seen)
     }
-    for task in watching { await task.value }
     for gateway in parts.gateways { await gateway.close() }
     await service.close()
     return Sums(

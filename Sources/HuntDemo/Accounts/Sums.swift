@@ -61,7 +61,7 @@ struct Sums: Sendable {
       SumCheck(name: "who conflates ends with every player's last step", problems: stateIsFinal()),
       SumCheck(name: "no gap on the topics that block", problems: noGapOnBlockTopics()),
       SumCheck(
-        name: "order kept: sequences and every player's steps without a break",
+        name: "order kept: sequences and steps, without a break where nothing is left out",
         problems: orderIsKept()),
       SumCheck(
         name: "the broker's closing accounts say the same", problems: brokerAccountsAgree()),

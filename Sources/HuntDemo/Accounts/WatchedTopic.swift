@@ -8,7 +8,7 @@ struct WatchedTopic: Sendable, Equatable {
   private(set) var missing: [GapCause: UInt64] = [:]
   /// Gaps there were, by cause.
   private(set) var gaps: [GapCause: UInt64] = [:]
-  /// Events that a newer one of their key stood for.
+  /// Events in whose place a newer one of their key was sent.
   private(set) var conflated: UInt64 = 0
   /// The first few places where the order was not kept, or a gap did not fit, as sentences.
   private(set) var faults: [String] = []

@@ -1,7 +1,8 @@
 /// The topics of the hunt, and what each promises.
 enum HuntTopics {
   /// Where the players of a walk are: a memory topic that is keyed by player. Nobody waits for
-  /// anybody; who falls behind misses some and is told which.
+  /// anybody; who falls behind misses some and is told which, and a map is sent the newest of each
+  /// player.
   static func positions(_ walk: String) -> String { "hunt.\(walk).positions" }
 
   /// What lies along a walk. The publisher waits for its subscriptions, and is told when the broker

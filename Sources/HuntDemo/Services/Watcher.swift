@@ -64,7 +64,8 @@ final class Watcher: Sendable {
     }
   }
 
-  /// What else it does with an event, after it is booked.
+  /// What else it does with an event, before it is booked: who waits until all is accounted for
+  /// waits for this, too.
   typealias Work = @Sendable (Event) async throws(GalleonError) -> Void
 
   let settings: Settings
@@ -111,8 +112,8 @@ final class Watcher: Sendable {
           break
         case .event(let event):
           let nowNs = Clock.realtimeNs()
-          state.withLock { $0.take(event, isOrdered: isOrdered, atNs: nowNs) }
           try await work?(event)
+          state.withLock { $0.take(event, isOrdered: isOrdered, atNs: nowNs) }
           taken += 1
           if let rate = settings.rateMax, taken % Self.paceEvents == 0 {
             await pause(untilNs: startNs + UInt64(Double(taken) / rate * 1e9))
@@ -133,11 +134,16 @@ final class Watcher: Sendable {
     }
   }
 
-  /// Closes the subscription and the connection, and says what it saw and what the broker says.
-  func finish() async -> WatchedSubscription {
+  /// Closes the subscription and the connection, so that `run` ends; returns what the broker says.
+  func finish() async -> SubscriptionAccount? {
     let account = try? await subscription.close()
     await client.close()
-    return WatchedSubscription(
+    return account
+  }
+
+  /// What it saw until `run` ended, beside what the broker says.
+  func seen(_ account: SubscriptionAccount?) -> WatchedSubscription {
+    WatchedSubscription(
       name: settings.name, pattern: settings.pattern, topics: snapshot.topics, account: account)
   }
 }
