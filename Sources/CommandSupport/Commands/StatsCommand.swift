@@ -15,7 +15,7 @@ public struct StatsCommand: Sendable, Equatable {
   public var rowsMax: Int? = 20
   /// Who is slow, instead of everything.
   public var showsSlow = false
-  /// Where the time of each subscription's events went as well.
+  /// Where the time of each topic's and each subscription's events went as well.
   public var showsTimes = false
   /// What was recorded, instead of what is.
   public var showsHistory = false
@@ -38,10 +38,10 @@ public struct StatsCommand: Sendable, Equatable {
         + "the same machine, which also tells of a broker that hangs or has died. Without any of "
         + "them, and where no broker answers, the file of the one that lives is read, or of the "
         + "last one that died.",
-      "With --history it shows what a broker that was started with serve --record has recorded, also "
-        + "where it has been killed since: rates, losses, lag, memory and latencies of each second "
-        + "of the last hour under load, and when it was idle. The recording is the one named, or "
-        + "that of the broker.",
+      "With --history it shows what a broker that was started with serve --record has recorded, "
+        + "also where it has been killed since: rates, losses, lag, memory and latencies of each "
+        + "second of the last hour under load, and when it was idle. The recording is the one "
+        + "named, or that of the broker.",
       "Reading costs the broker next to nothing, and nothing at all from its file.",
     ],
     options: [
@@ -56,8 +56,8 @@ public struct StatsCommand: Sendable, Equatable {
       OptionSpec("slow", nil, "Who is behind, and why, in a sentence each, the worst first."),
       OptionSpec(
         "times", nil,
-        "Also where the time of each subscription's events went: in the broker, without credit, "
-          + "with a full socket; and how long its client takes for a delivery."),
+        "Also where the time of each topic's and each subscription's events went: in the broker, "
+          + "without credit, with a full socket; and how long clients take for a delivery."),
       OptionSpec("history", nil, "What was recorded, instead of what is."),
       OptionSpec("rows", "N|all", "Rows of each table. Default: 20."),
       OptionSpec(
@@ -97,7 +97,8 @@ public struct StatsCommand: Sendable, Equatable {
       throw UsageError("\"\(recording ?? "")\" is too much; a recording goes with --history")
     }
     if showsHistory {
-      if let other = ["watch", "interval", "rows", "slow", "times"].first(where: { parsed.has($0) }) {
+      let others = ["watch", "interval", "rows", "slow", "times"]
+      if let other = others.first(where: { parsed.has($0) }) {
         throw UsageError("--\(other) does not go with --history")
       }
       let given = ["url", "pid", "counters"].first { parsed.has($0) }
