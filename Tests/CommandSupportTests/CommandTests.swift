@@ -163,7 +163,8 @@ struct CommandTests {
     #expect(try stats("--history").showsHistory && !stats().showsHistory)
     #expect(try stats("--history", "a").recording == "a")
     let wrong = [
-      ["a"], ["--history", "--watch"], ["--history", "--rows", "3"], ["--history", "--pid", "3", "a"],
+      ["a"], ["--history", "--watch"], ["--history", "--rows", "3"],
+      ["--history", "--pid", "3", "a"],
     ]
     for arguments in wrong {
       let mistake = sentence { () throws(UsageError) in

@@ -234,9 +234,9 @@ struct StatsTests {
     let report = StatsReport(try broker.reading(at: 2), since: first)
     #expect(
       lines(report) == [
-        "Subscription 13 to x (a connection that is gone) has 1 k events, 2 KiB, pending: its reader "
-          + "has not granted credit for more events; it is sent 300 events/s and will have caught up "
-          + "in 5 s.",
+        "Subscription 13 to x (a connection that is gone) has 1 k events, 2 KiB, pending: its "
+          + "reader has not granted credit for more events; it is sent 300 events/s and will have "
+          + "caught up in 5 s.",
         #"Subscription 12 to hunt.> (a\x1b[2Jb, session 99) has 1.23 k events, 0 B, pending: its "#
           + "socket is full, so its reader or the network takes nothing more; it is sent nothing.",
         #"The publisher of hunt.loot (a\x1b[2Jb, session 99) is not heard: its topic waits "#

@@ -30,8 +30,8 @@ final class Leaderboard: Sendable {
   }
 }
 
-/// Follows every player: after step 7 comes step 8, whatever the topic's sequences say; or any later
-/// one, where only the newest is to come.
+/// Follows every player: after step 7 comes step 8, whatever the topic's sequences say; or any
+/// later one, where only the newest is to come.
 struct StepBook: Sendable {
   private(set) var last: [UInt32]
   private let mayJump: Bool
