@@ -181,6 +181,8 @@ struct ShardCounters {
     row.set(.topic, entry.topic)
     row.set(.creditEvents, UInt64.max)
     row.set(.creditBytes, UInt64.max)
+    // It may have been stopped before its topic's owner answered.
+    row.set(.blocked, UInt32(entry.stop))
     row.endUpdate()
     shard.add(.publishers, 1)
   }

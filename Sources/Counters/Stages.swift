@@ -92,11 +92,13 @@ extension ObservationRow {
   /// The first word of two passes of one topic and detail; nil for others.
   private static func joined(_ first: UInt64, _ second: UInt64) -> UInt64? {
     let fates: UInt64 = 0xFF << 32
-    let passes = [EventFate.conflated, .passes].map { UInt64($0.rawValue) << 32 }
-    guard first & ~fates == second & ~fates, passes.contains(first & fates),
-      passes.contains(second & fates)
-    else { return nil }
+    guard first & ~fates == second & ~fates, isPass(first), isPass(second) else { return nil }
     return first & ~fates | UInt64(EventFate.passes.rawValue) << 32
+  }
+
+  private static func isPass(_ head: UInt64) -> Bool {
+    let fate = UInt32(head >> 32 & 0xFF)
+    return fate == EventFate.conflated.rawValue || fate == EventFate.passes.rawValue
   }
 }
 

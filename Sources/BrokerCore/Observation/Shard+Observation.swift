@@ -159,7 +159,7 @@ extension Shard {
 
   /// A pass is over: the newest events of each key before `through` have been sent, but for those
   /// that were too old.
-  func observePass(_ cursor: UInt32, _ pass: PassEntry) {
+  func observePass(_ cursor: UInt32, _ pass: PassEntry, isBroken: Bool) {
     let subscription = cursors[cursor].subscription
     let ageMs = conflates(subscription, cursors[cursor].topic) ? bounds(of: subscription).ageMs : 0
     let first = pass.isState || pass.isWhole ? 1 : cursors[cursor].sequence
@@ -169,7 +169,7 @@ extension Shard {
     watches[watch].places[Int(topic & 15)] = counters.pass(
       watch,
       ObservationRow.whyHead(
-        topic: topic, pass.answer.isBroken ? .broken : .conflated, detail: min(ageMs, 0xFF_FFFF)),
+        topic: topic, isBroken ? .broken : .conflated, detail: min(ageMs, 0xFF_FFFF)),
       first...(pass.through.sequence - 1), beganNs: pass.beganNs, nowNs: realtimeNs)
   }
 

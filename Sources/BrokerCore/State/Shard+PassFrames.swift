@@ -104,7 +104,7 @@ extension Shard {
     accept(pass)
     giveBack(pass)
     if answer.isLast {
-      observePass(cursor, passes[pass])
+      observePass(cursor, passes[pass], isBroken: answer.isBroken)
       if passes[pass].isState {
         endPass(pass)
         goOn(cursor)

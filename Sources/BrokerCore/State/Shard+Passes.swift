@@ -72,6 +72,7 @@ extension Shard {
       guard passes[pass].isState else { return true }
       // Under another policy something of the ring is lost behind the state already.
       guard !cursors[cursor].hasGap else { return false }
+      if passes[pass].isOpen { observePass(cursor, passes[pass], isBroken: true) }
       restart(pass, isState: false, isWhole: true)
       leaveRing(cursor)
       return true

@@ -284,7 +284,7 @@ extension WhyAnswer {
       self.init(
         question, .unknown,
         "was in a pass that was broken off \(when), and was sent or not: the whole state follows",
-        timesNs: times)
+        cause: "brokenPass", timesNs: times)
     case .expired:
       self.init(
         question, .expired, "expired: its time was over when its turn came, \(when)",

@@ -45,7 +45,9 @@ struct StopCheck {
       pending = Amount(events: row.get(.lagEvents), bytes: row.get(.lagBytes))
     case .publisher: said = region.publishers(shard: shard.index)[Int(view.slot)].get(.blocked)
     }
-    if !view.isCondemned, said != UInt32(view.cause.rawValue) { return "stopped by \(view.cause), not as it says" }
+    if !view.isCondemned, said != UInt32(view.cause.rawValue) {
+      return "stopped by \(view.cause), not as it says"
+    }
     let isStopped = view.cause != .none && view.cause != .turn
     let lastedNs = shard.turnNs - view.sinceNs
     let noticeNs = UInt64(WireLimits.blockedNoticeMs) * 1_000_000

@@ -106,7 +106,9 @@ struct WhyCheck {
       return sequence < place.next && !isUntold || isPending && !question.isSteady
     case .notPublished: return run == nil && !question.isSteady
     case .unknown:
+      // A state that is begun anew has brought some, or none, of what was before the subscription.
       return !question.hasAllRuns || isPass || isPending && !question.isSteady
+        || answer.cause == "brokenPass"
     }
   }
 
