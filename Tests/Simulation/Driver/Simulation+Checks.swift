@@ -41,6 +41,8 @@ extension Simulation {
 
   /// What BLOCKED tells is looked at with every turn, or not at all.
   var checksStops: Bool { swarm.turnsPerCheck == 1 }
+  /// Answers of why are looked at where no fault is planted: the other checks are to find that.
+  private var asksWhy: Bool { swarm.turnsPerCheck == 1 && plan.canary == nil }
 
   /// After a turn: what the shard's tables say of one another, and its subscriptions' accounts.
   func checkTurn(_ driver: ShardDriver) {
@@ -49,7 +51,7 @@ extension Simulation {
       if let fault = driver.shard.findFault() { fail("shard \(driver.index): \(fault)") }
       ledgers[driver.index].check(driver.shard, model) { driver.tap($0) }
     }
-    if swarm.turnsPerCheck == 1, whyRandom.percent(2) { askWhy(driver) }
+    if asksWhy, whyRandom.percent(2) { askWhy(driver) }
     if checksStops {
       stops[driver.index].check(driver.shard, region, model) { driver.link($0) }
     }
