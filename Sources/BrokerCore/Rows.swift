@@ -161,6 +161,8 @@ struct SubscriptionEntry: BitwiseCopyable {
   var bounds: UInt32 = noSlot
   /// Under which number it is observed.
   var watch: UInt32 = noSlot
+  /// It had no such number when something became of its events for the first time.
+  var isWatchedLate = false
   /// What its client is to be told, or has been, about why it is held back.
   var notice: UInt32 = noSlot
   /// Since when it is held back for the reason that its counters say.

@@ -364,6 +364,24 @@ import WireSupport
     #expect(core.shards[0].watches.used == 0)
   }
 
+  /// Who gets a row with a later delivery is not said to have begun with that.
+  @Test func aRowThatComesLateKnowsThatItDoes() throws {
+    let core = CoreHarness()
+    core.hello(1)
+    core.openTopic(1, "hunt")
+    core.hello(2)
+    let count = UInt32(Shard.watchesPerTurn + 1)
+    for ref in 1...count { core.subscribe(2, "hunt", ref: ref) }
+    Self.publish(core, 1)
+    Self.publish(core, 2)
+    let rows = try Self.snapshot(core).observations
+    #expect(rows.count == Int(count))
+    let late = rows.filter { !$0.hasAllRuns }
+    #expect(late.count == 1 && late.first?.whyRuns.map(\.sequences) == [2...2])
+    #expect(late.first?[.beganTopic] == 0)
+    #expect(rows.filter { $0[.beganSequence] == 1 }.count == Shard.watchesPerTurn)
+  }
+
   @Test(arguments: [1, 2])
   func whatHadToWaitBeforeTheRing(shards: Int) throws {
     let core = Self.pair(shards: shards)

@@ -25,10 +25,14 @@ extension Shard {
   private func startWatch(_ subscription: UInt32) -> UInt32? {
     guard watchesInTurn < Shard.watchesPerTurn, counters.hasObservations,
       let watch = watches.insert(WatchEntry(subscription: subscription))
-    else { return nil }
+    else {
+      subscriptions[subscription].isWatchedLate = true
+      return nil
+    }
     watchesInTurn += 1
     subscriptions[subscription].watch = watch
-    counters.observationOpened(watch, of: subscription)
+    counters.observationOpened(
+      watch, of: subscription, isLate: subscriptions[subscription].isWatchedLate)
     return watch
   }
 

@@ -5,11 +5,13 @@ import Counters
 extension ShardCounters {
   var hasObservations: Bool { observations.capacity > 0 }
 
-  func observationOpened(_ watch: UInt32, of subscription: UInt32) {
+  /// - Parameter isLate: something has become of its events already, which is not known any more.
+  func observationOpened(_ watch: UInt32, of subscription: UInt32, isLate: Bool) {
     let row = observations.activate(Int(watch))
     row.beginUpdate()
     row.set(.subscription, subscription)
     row.set(.id, subscriptions[Int(subscription)].get(.id))
+    if isLate { row.set(.runs, UInt64(ObservationRow.whyRuns)) }
     row.endUpdate()
   }
 

@@ -52,7 +52,7 @@ struct WhyCheck {
     let question = Question(
       sequence: sequence, place: place, fates: account?.fates[place.topic] ?? SentFates(),
       mayHaveExpired: model.batch(place.topic, at: sequence).map { $0.dueNs < clock.latestNs } ?? true,
-      isAlone: row.get(.topics) == 1, hasAllRuns: observation?.hasAllRuns ?? true,
+      isAlone: row.get(.topics) == 1, hasAllRuns: observation?.hasAllRuns ?? false,
       isSteady: view.late.events == 0 && place.booked.events == 0
         && region.topics[Int(place.topic)].get(.nextSequence) == place.tail)
     if !isRight(answer, question) {
@@ -120,7 +120,7 @@ struct WhyCheck {
     var mayHaveExpired: Bool
     /// The subscription is in no other topic.
     var isAlone: Bool
-    /// The record has everything that ever was in it.
+    /// The record is there, and has everything that ever was in it.
     var hasAllRuns: Bool
     /// The counters of all shards say the same of what is pending.
     var isSteady: Bool
