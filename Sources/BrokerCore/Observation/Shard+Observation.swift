@@ -165,7 +165,6 @@ extension Shard {
   /// that were too old.
   func observePass(_ cursor: UInt32, _ pass: PassEntry, isBroken: Bool) {
     let subscription = cursors[cursor].subscription
-    let ageMs = conflates(subscription, cursors[cursor].topic) ? bounds(of: subscription).ageMs : 0
     let first = pass.isState || pass.isWhole ? 1 : cursors[cursor].sequence
     guard ShardCounters.isOn, first < pass.through.sequence, let watch = watch(of: subscription)
     else { return }
@@ -173,7 +172,7 @@ extension Shard {
     watches[watch].places[Int(topic & 15)] = counters.pass(
       watch,
       ObservationRow.whyHead(
-        topic: topic, isBroken ? .broken : .conflated, detail: min(ageMs, 0xFF_FFFF)),
+        topic: topic, isBroken ? .broken : .conflated, detail: min(pass.ageMs, 0xFF_FFFF)),
       first...(pass.through.sequence - 1), beganNs: pass.beganNs, nowNs: realtimeNs)
   }
 

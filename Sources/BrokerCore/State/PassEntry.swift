@@ -34,6 +34,8 @@ struct PassEntry: BitwiseCopyable {
   var isOpen = false
   /// When that was.
   var beganNs: UInt64 = 0
+  /// How old values might be that were asked for, in ms; 0 for any age.
+  var ageMs: UInt32 = 0
   /// The pass ends before this place: one sequence is H + 1.
   var through: TopicShared.Tail
   var place = KeyIndex.Pass.none

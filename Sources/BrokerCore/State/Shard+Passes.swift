@@ -197,6 +197,8 @@ extension Shard {
     passBytes += buffer.capacity
     // The newer what it brings, the fewer passes it takes.
     if !passes[pass].isOpen, !passes[pass].isState { passes[pass].through = topics[id].tail }
+    let ageMs = conflates(subscription, id) ? bounds(of: subscription).ageMs : 0
+    if ageMs > 0 { passes[pass].ageMs = ageMs }
     var request = SharedRequest(kind: .pull, asker: UInt32(index))
     request.topic = id
     request.pull = SharedRequest.Pull(
@@ -206,7 +208,7 @@ extension Shard {
       through: passes[pass].through.sequence - 1, place: passes[pass].place,
       eventsMax: events, bytesMax: bytes,
       recordsMax: Int(connections[slot].outputLengthMax) - DeliverSelected.prefixSize,
-      ageMsMax: conflates(subscription, id) ? bounds(of: subscription).ageMs : 0,
+      ageMsMax: ageMs,
       random: nextRandom(), buffer: buffer)
     passes[pass].reservedEvents = events
     passes[pass].reservedBytes = bytes

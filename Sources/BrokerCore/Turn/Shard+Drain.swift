@@ -56,7 +56,8 @@ extension Shard {
     connections[slot].isMuted = true
     connections[slot].frameDone = 0
     forEach(from: connections[slot].publishers, of: publishers, \.inConnection) {
-      notePublisher($0, .draining)
+      // One that is not open yet is none to its client, and never will be.
+      if publishers[$0].isOpen { notePublisher($0, .draining) }
     }
     inputPool.give(&connections[slot].input)
   }
