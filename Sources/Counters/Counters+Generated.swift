@@ -1082,7 +1082,7 @@ extension RowSnapshot where Row == TopicRow {
     public static var id: Self { @_noLocks get { Self(offset: 24) } }
     /// The sequence in that topic that this row begins with.
     public static var beganSequence: Self { @_noLocks get { Self(offset: 32) } }
-    /// Runs put into `why` so far; the next goes to place runs modulo 24. Begins with 24 where
+    /// Runs put into `why` so far; the next goes to place runs modulo 24. Begins with 25 where
     /// something had become of events before the row was there.
     public static var runs: Self { @_noLocks get { Self(offset: 40) } }
     /// Sum of what `total` counts. Unit: ns.

@@ -380,6 +380,11 @@ import WireSupport
     #expect(late.count == 1 && late.first?.whyRuns.map(\.sequences) == [2...2])
     #expect(late.first?[.beganTopic] == 0)
     #expect(rows.filter { $0[.beganSequence] == 1 }.count == Shard.watchesPerTurn)
+    // Also before there is a run.
+    core.region.observations(shard: 0)[0].retire()
+    core.shards[0].counters.observationOpened(0, of: 0, isLate: true)
+    let empty = try #require(try Self.snapshot(core).observations.first)
+    #expect(!empty.hasAllRuns && empty.whyRuns.isEmpty)
   }
 
   @Test(arguments: [1, 2])

@@ -11,7 +11,8 @@ extension ShardCounters {
     row.beginUpdate()
     row.set(.subscription, subscription)
     row.set(.id, subscriptions[Int(subscription)].get(.id))
-    if isLate { row.set(.runs, UInt64(ObservationRow.whyRuns)) }
+    // As if the places had all been used once: not everything there was is known.
+    if isLate { row.set(.runs, UInt64(ObservationRow.whyRuns) + 1) }
     row.endUpdate()
   }
 
